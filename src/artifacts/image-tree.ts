@@ -8,6 +8,8 @@ import type { Digest } from '../oci/names.ts';
 export interface ImageTree extends Disposable {
   /** Digest of the platform's manifest (not of an index above it). */
   readonly digest: Digest;
+  /** Absolute path of the directory in the store, for workers that open the tree again. */
+  readonly directory: string;
   /** In tree order (`compareTreePaths`), parents before children. Hard links are files with the target's content. */
   readonly entries: readonly TreeEntry[];
   get(path: string): TreeEntry | undefined;
