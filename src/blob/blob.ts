@@ -38,6 +38,15 @@ export type Nature = 'packed' | 'plain';
 export interface LeafBlob extends Blob {
   readonly nature: Nature;
   readonly key: string | undefined;
+  /** Where the bytes lie when they are a part of a file, so that another thread or program can read them. */
+  readonly file?: FilePart;
+}
+
+/** `size` bytes of a file from `offset` on. Can be sent to another thread. */
+export interface FilePart {
+  readonly path: string;
+  readonly offset: number;
+  readonly size: number;
 }
 
 /** The largest chunk that `read` yields. */

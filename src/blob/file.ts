@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { CHUNK_SIZE, checkRange, type LeafBlob, leafExtents, type Nature } from './blob.ts';
+import { CHUNK_SIZE, checkRange, type FilePart, type LeafBlob, leafExtents, type Nature } from './blob.ts';
 
 export interface FileBlobOptions {
   readonly nature?: Nature;
@@ -33,6 +33,7 @@ export function fileBlob(path: string, options: FileBlobOptions & { readonly siz
     size,
     nature: options.nature ?? 'plain',
     key: options.key,
+    file: { path, offset: base, size },
     async *read(offset, length, signal) {
       checkRange(size, offset, length);
       if (length === 0) return;
@@ -42,6 +43,12 @@ export function fileBlob(path: string, options: FileBlobOptions & { readonly siz
     extents: () => leafExtents(blob),
   };
   return blob;
+}
+
+/** The part of a file that `blob` is. Throws `TypeError` when it is none. */
+export function filePart(blob: LeafBlob): FilePart {
+  if (blob.file === undefined) throw new TypeError('blob is not a part of a file');
+  return blob.file;
 }
 
 async function* readFile(
