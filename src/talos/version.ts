@@ -104,6 +104,17 @@ export function compareVersions(a: TalosVersion, b: TalosVersion): number {
   return a.prerelease.length - b.prerelease.length;
 }
 
+/**
+ * Whether a table row that starts at `minVersion` (strict semver; absent: from the beginning) holds for `version`.
+ * Unlike gates this counts pre-releases: `1.8.0-alpha.1` is before `1.8.0-alpha.2` (`spec/profile.md` §8).
+ */
+export function isAtLeast(version: TalosVersion, minVersion: string | undefined): boolean {
+  if (minVersion === undefined) return true;
+  const least = parseStrict(minVersion);
+  if (least === undefined) throw new RangeError(`not a version: ${JSON.stringify(minVersion)}`);
+  return compareVersions(version, least) >= 0;
+}
+
 function compareIdentifiers(a: string | number, b: string | number): number {
   if (typeof a === 'number') return typeof b === 'number' ? a - b : -1;
   if (typeof b === 'number') return 1;
