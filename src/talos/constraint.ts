@@ -1,12 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { compareVersions, parseConfiguredVersion, type TalosVersion } from './version.ts';
 
-/** A range of versions as extensions state their compatibility: `>= v1.8.0 < 1.10.0 || 1.12.x`. */
-export interface VersionConstraint {
-  /** Only major.minor.patch of `version` count: `>= 1.8.0` accepts `1.8.0-alpha.1`. */
-  accepts(version: TalosVersion): boolean;
-}
-
 type Test = (version: TalosVersion) => boolean;
 type Operator = '=' | '!=' | '>' | '>=' | '<' | '<=';
 
@@ -27,22 +21,20 @@ const WILDCARD =
   /^(?:x(?:\.x){0,2}|(?<major>0|[1-9][0-9]{0,8})\.(?:x(?:\.x)?|(?<minor>0|[1-9][0-9]{0,8})\.x))$/i;
 
 /**
- * Reads a range (`spec/initramfs.md` §2.3): comparators with blanks between them must all hold, `||` separates
- * alternatives; `=`/`==`/none, `!`/`!=`, `>`, `>=`, `<`, `<=`; versions `X.Y.Z[-pre]` or `X.Y.x`, `X.x`. A `v`
- * before a digit is ignored. A text of blanks only accepts everything.
+ * Whether a version is in a range of versions as extensions state their compatibility (`spec/initramfs.md` §2.3):
+ * `>= v1.8.0 <1.10.0 || 1.12.x`. Comparators with blanks between them must all hold, `||` separates alternatives;
+ * operators `=`/`==`/none, `!`/`!=`, `>`, `>=`, `<`, `<=`; versions `X.Y.Z[-pre]`, `X.Y.x`, `X.x`. A `v` before a
+ * digit is ignored. Only major.minor.patch of `version` count: `>= 1.8.0` accepts `1.8.0-alpha.1`. A text of
+ * blanks only accepts everything.
  * Throws `invalid` `CONSTRAINT_INVALID`: `error parsing Talos version constraint: …`.
  */
-export function parseVersionConstraint(text: string): VersionConstraint {
-  if (text.length > MAX_LENGTH) throw invalid('it is too long');
-  const plain = text.replace(/v(?=[0-9])/g, '').trim();
-  if (plain === '') return { accepts: () => true };
+export function satisfies(version: TalosVersion, constraint: string): boolean {
+  if (constraint.length > MAX_LENGTH) throw invalid('it is too long');
+  const plain = constraint.replace(/v(?=[0-9])/g, '').trim();
+  if (plain === '') return true;
+  const release: TalosVersion = { ...version, prerelease: [], build: [] };
   const alternatives = plain.split('||').map(parseAlternative);
-  return {
-    accepts(version) {
-      const release: TalosVersion = { ...version, prerelease: [], build: [] };
-      return alternatives.some((tests) => tests.every((test) => test(release)));
-    },
-  };
+  return alternatives.some((tests) => tests.every((test) => test(release)));
 }
 
 function parseAlternative(text: string): readonly Test[] {
