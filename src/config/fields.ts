@@ -54,6 +54,12 @@ export function nodeOf(schema: z.core.$ZodType): Node {
   return node;
 }
 
+export function sectionOf(schema: z.core.$ZodType): Section {
+  const node = nodeOf(schema);
+  if (node.kind !== 'section') throw new TypeError('expected a section of the configuration');
+  return node;
+}
+
 /** `written` is the default as a file would write it. */
 function field<T>(
   about: Omit<Field, 'kind' | 'secret'>,

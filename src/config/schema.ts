@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type Field, type Node, nodeOf, section } from './fields.ts';
+import { type Field, type Node, type Section, section, sectionOf } from './fields.ts';
 import { artifacts } from './keys/artifacts.ts';
 import { audit } from './keys/audit.ts';
 import { authentication } from './keys/authentication.ts';
@@ -54,7 +54,7 @@ export function* fieldsOf(node: Node, path: readonly string[] = []): Generator<F
   else for (const [key, member] of node.members) yield* fieldsOf(member, [...path, key]);
 }
 
-export const configRoot: Node = nodeOf(configSchema);
+export const configRoot: Section = sectionOf(configSchema);
 
 /** The value at a path of a configuration. */
 export function valueAt(config: Config, path: readonly string[]): unknown {
