@@ -67,8 +67,8 @@ function renderEnv(config: Config): string {
   const lines: string[] = [];
   for (const { path, field } of fieldsOf(configRoot)) {
     const value = printed(field, valueAt(config, path));
-    const text = typeof value === 'object' ? JSON.stringify(value) : quoteDotenv(String(value));
-    lines.push(`${variableName(path, 'IF_')}=${text}`);
+    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+    lines.push(`${variableName(path, 'IF_')}=${quoteDotenv(text)}`);
   }
   return `${lines.sort().join('\n')}\n`;
 }
