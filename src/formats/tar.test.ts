@@ -51,10 +51,14 @@ const sample: readonly TreeEntry[] = [
 
 test('GNU tar lists an archive as it was meant', async () => {
   const bytes = await readAll(tarArchive(sample, { mtime }));
-  const listed = execFileSync('tar', ['-tvf', '-', '--full-time', '--utc'], {
-    input: bytes,
+  const listed = execFileSync(
+    'tar',
     ['-tvf', '-', '--xattrs', '--xattrs-include=*', '--full-time', '--utc'],
-  });
+    {
+      input: bytes,
+      env: { PATH: process.env.PATH, LC_ALL: 'C', TAR_OPTIONS: '--quoting-style=literal' },
+    },
+  );
   const lines = listed.toString('utf8').trimEnd().split('\n');
   assert.deepEqual(
     lines.map((line) => line.replace(/\s+/g, ' ')),
