@@ -75,7 +75,7 @@ test('a printed configuration loads as itself, in every format', async (t) => {
         assert.deepEqual(loaded, { config, unknown: [] }, format);
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 100 },
   );
 });
 

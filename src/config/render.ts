@@ -46,14 +46,17 @@ function sortedTree(config: Config): PrintedTree {
   return root;
 }
 
-/** What YAML 1.1 readers take for a number in base 60; written in quotes, as the users' documents do. */
-const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
+/**
+ * Texts in double quotes, as the users' documents have them: the empty one, several lines, and what YAML 1.1 readers
+ * take for a number in base 60.
+ */
+const DOUBLE_QUOTED = /^$|\n|^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 
 function renderYaml(config: Config): string {
   const document = new Document(sortedTree(config));
   visit(document, {
     Scalar: (_, node) => {
-      if (isText(node) && (node.value === '' || BASE_60.test(node.value))) node.type = 'QUOTE_DOUBLE';
+      if (isText(node) && DOUBLE_QUOTED.test(node.value)) node.type = 'QUOTE_DOUBLE';
     },
   });
   return document.toString({ indent: 4, lineWidth: 0, singleQuote: true });
