@@ -1,0 +1,69 @@
+import { FactoryError } from '../errors.ts';
+import { parseImage } from '../oci/image.ts';
+import type { Digest } from '../oci/names.ts';
+import type { Descriptor, RawManifest, RepositoryReader } from '../oci/repository.ts';
+import { BUNDLE_MEDIA_TYPE_PREFIX, type Bundle, parseBundle, verifyBundle } from './bundle.ts';
+import { missingSignature, refusal } from './errors.ts';
+import type { SignatureKey } from './public-key.ts';
+import { readSmallBlob } from './small-blob.ts';
+
+/** A real bundle has 7 KB; statements about many subjects are larger. */
+const BUNDLE_LIMIT = 4 << 20;
+/** Referrers that are looked at: a registry must not make us fetch for ever. */
+const REFERRERS_LIMIT = 256;
+
+/**
+ * Verifies by Sigstore bundles that refer to the image (`spec/artifacts.md` §6.2). Throws `SIGNATURE_MISSING`
+ * (`no valid bundles exist in registry`) or the reason why the last bundle was refused.
+ */
+export async function verifyBundled(
+  repository: RepositoryReader,
+  digest: Digest,
+  key: SignatureKey,
+  signal?: AbortSignal,
+): Promise<void> {
+  const referrers = await repository.referrers(digest, undefined, signal);
+  let refused: FactoryError | undefined;
+  for (const referrer of likelyFirst(referrers).slice(0, REFERRERS_LIMIT)) {
+    try {
+      const bundle = await fetchBundle(repository, referrer, signal);
+      if (bundle === undefined) continue;
+      verifyBundle(bundle, digest, key);
+      return;
+    } catch (error) {
+      refused = refusal(error);
+    }
+  }
+  throw refused ?? missingSignature('no valid bundles exist in registry');
+}
+
+/** Those that say that they are bundles, then the rest: `artifactType` need not be there. */
+function likelyFirst(referrers: readonly Descriptor[]): readonly Descriptor[] {
+  const likely = (one: Descriptor): number =>
+    one.artifactType?.startsWith(BUNDLE_MEDIA_TYPE_PREFIX) === true ? 0 : 1;
+  return [...referrers].sort((a, b) => likely(a) - likely(b));
+}
+
+async function fetchBundle(
+  repository: RepositoryReader,
+  referrer: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<Bundle | undefined> {
+  const manifest = await repository.manifest(referrer.digest, signal);
+  const layers = manifest === undefined ? undefined : layersOf(manifest);
+  const layer = layers?.[0];
+  if (layer === undefined || layers?.length !== 1) return undefined;
+  if (!layer.mediaType.startsWith(BUNDLE_MEDIA_TYPE_PREFIX) || layer.size > BUNDLE_LIMIT) return undefined;
+  return parseBundle(await readSmallBlob(repository, layer, BUNDLE_LIMIT, signal));
+}
+
+/** What refers to an image may be of any kind; only image manifests can carry a bundle. */
+function layersOf(manifest: RawManifest): readonly Descriptor[] | undefined {
+  try {
+    const image = parseImage(manifest);
+    return image.kind === 'manifest' ? image.layers : undefined;
+  } catch (error) {
+    if (error instanceof FactoryError) return undefined;
+    throw error;
+  }
+}
