@@ -1,0 +1,478 @@
+import type { Blob } from '../blob/blob.ts';
+import { FactoryError } from '../errors.ts';
+import { type Scope, scopeOf } from './authorization.ts';
+import { blobStream } from './blob-stream.ts';
+import { checkBytes, digestOf, verified } from './digest.ts';
+import { type Endpoint, endpointOf } from './endpoint.ts';
+import { badAnswer, digestMismatch } from './errors.ts';
+import { type ImageIndex, type ImageManifest, parseImage } from './image.ts';
+import type { TransferLimiter } from './limiter.ts';
+import { ACCEPT_MANIFESTS, isIndexType, isManifestType, MAX_MANIFEST, OCI_INDEX } from './media-types.ts';
+import { type Digest, isDigest, type RepositoryName } from './names.ts';
+import { nextPage } from './pagination.ts';
+import {
+  listReferrers,
+  parseSubject,
+  referrerDescriptor,
+  referrersIndex,
+  referrersTag,
+} from './referrers.ts';
+import type { Descriptor, RawManifest, Reference, Repository } from './repository.ts';
+import { isTransient, type RetryPolicy } from './retry.ts';
+import type { Session, SessionRequest } from './session.ts';
+import type { TransportAnswer } from './transport.ts';
+import { uploadBlob } from './upload.ts';
+
+export interface RemoteParts {
+  /** The session of now: rebuilt when the old one is too old. */
+  readonly session: () => Session;
+  readonly downloads: TransferLimiter;
+  readonly uploads: TransferLimiter;
+  readonly retry: RetryPolicy;
+  /** Blobs above this many bytes are uploaded in chunks of it. */
+  readonly chunkSize: number;
+  /** Runs one writer of a subject's referrers tag after the other. */
+  readonly serialise: <T>(key: string, work: () => Promise<T>) => Promise<T>;
+}
+
+const MAX_TAGS_ANSWER = 8 << 20;
+const MAX_PAGES = 1000;
+const MAX_TAGS = 1_000_000;
+const MAX_REFERRERS = 100_000;
+const PAGE_SIZE = 1000;
+
+/** A repository of a registry that speaks OCI distribution-spec 1.1 (or 1.0). */
+export class RemoteRepository implements Repository {
+  readonly name: RepositoryName;
+  readonly #endpoint: Endpoint;
+  readonly #parts: RemoteParts;
+
+  constructor(name: RepositoryName, parts: RemoteParts) {
+    this.name = name;
+    this.#endpoint = endpointOf(name);
+    this.#parts = parts;
+  }
+
+  async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor | undefined> {
+    const answer = await this.#send({
+      method: 'HEAD',
+      target: this.#url(`manifests/${reference}`),
+      headers: { accept: ACCEPT_MANIFESTS },
+      what: `manifest ${reference}`,
+      expected: [200, 404, 405],
+      signal,
+    });
+    await answer.discard();
+    if (answer.status === 404) return undefined;
+    const digest = answer.header('docker-content-digest');
+    const size = Number(answer.header('content-length') ?? Number.NaN);
+    const mediaType = mediaTypeOf(answer);
+    if (answer.status !== 200 || digest === undefined || !isDigest(digest) || !Number.isSafeInteger(size)) {
+      return (await this.manifest(reference, signal))?.descriptor;
+    }
+    if (!isManifestType(mediaType) && !isIndexType(mediaType)) {
+      return (await this.manifest(reference, signal))?.descriptor;
+    }
+    if (isDigest(reference) && digest !== reference) {
+      throw digestMismatch(`${this.name}: manifest ${reference}`, reference, digest);
+    }
+    return { mediaType, digest, size };
+  }
+
+  async manifest(reference: Reference, signal?: AbortSignal): Promise<RawManifest | undefined> {
+    const what = `manifest ${reference}`;
+    const read = await this.#read(
+      {
+        method: 'GET',
+        target: this.#url(`manifests/${reference}`),
+        headers: { accept: ACCEPT_MANIFESTS },
+        what,
+        expected: [200, 404],
+        signal,
+      },
+      MAX_MANIFEST,
+      'OCI_MANIFEST_TOO_LARGE',
+    );
+    if (read.answer.status === 404) return undefined;
+    const { bytes } = read;
+    const thing = `${this.name}: ${what}`;
+    const stated = read.answer.header('docker-content-digest');
+    const digest = isDigest(reference) ? reference : stated === undefined ? digestOf(bytes) : stated;
+    if (!isDigest(digest))
+      throw badAnswer('OCI_RESPONSE_INVALID', `${thing} was answered with a malformed digest`);
+    checkBytes(thing, digest, bytes);
+    const served = mediaTypeOf(read.answer);
+    const mediaType = isManifestType(served) || isIndexType(served) ? served : (statedType(bytes) ?? served);
+    return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+  }
+
+  async blobSize(digest: Digest, signal?: AbortSignal): Promise<number | undefined> {
+    const request = { target: this.#url(`blobs/${digest}`), what: `blob ${digest}`, signal };
+    const answer = await this.#send({ ...request, method: 'HEAD', expected: [200, 404, 405] });
+    await answer.discard();
+    if (answer.status === 404) return undefined;
+    const size = answer.status === 200 ? sizeOf(answer) : undefined;
+    if (size !== undefined) return size;
+    // HEAD without a length, or refused: GET tells, and its body is not read.
+    const whole = await this.#send({ ...request, method: 'GET', expected: [200, 404] });
+    whole.destroy();
+    if (whole.status === 404) return undefined;
+    const told = sizeOf(whole);
+    if (told === undefined) {
+      throw badAnswer('OCI_RESPONSE_INVALID', `${this.name}: the size of blob ${digest} is not told`);
+    }
+    return told;
+  }
+
+  async openBlob(
+    digest: Digest,
+    options: { readonly offset?: number; readonly length?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { offset = 0, length, signal } = options;
+    const what = `blob ${digest}`;
+    const thing = `${this.name}: ${what}`;
+    const isPart = offset > 0 || length !== undefined;
+    if (isPart && length === 0) {
+      return (await this.blobSize(digest, signal)) === undefined ? undefined : nothing();
+    }
+    const open = (from: number, expected: readonly number[]): Promise<TransportAnswer> =>
+      this.#send({
+        method: 'GET',
+        target: this.#url(`blobs/${digest}`),
+        headers: {
+          // Bytes as they are stored: an encoding on the way would break ranges.
+          'accept-encoding': 'identity',
+          ...(from === 0 && length === undefined
+            ? {}
+            : { range: `bytes=${from}-${length === undefined ? '' : offset + length - 1}` }),
+        },
+        what,
+        expected,
+        signal,
+      });
+    const first = await this.#parts.downloads.run(() => open(offset, [200, 206, 404, 416]), signal);
+    if (first.status === 404 || first.status === 416) {
+      await first.discard();
+      if (first.status === 404) return undefined;
+      const size = await this.blobSize(digest, signal);
+      if (size === offset) return nothing();
+      throw new FactoryError('invalid', 'OCI_RANGE_INVALID', `${thing} has no bytes from ${offset} on`);
+    }
+    const stream = blobStream({
+      what: thing,
+      open: (from) => open(from, [200, 206]),
+      first,
+      offset,
+      length,
+      limiter: this.#parts.downloads,
+      retry: this.#parts.retry,
+      signal,
+    });
+    return isPart ? stream : verified(stream, thing, digest);
+  }
+
+  async tags(signal?: AbortSignal): Promise<readonly string[]> {
+    const tags = new Set<string>();
+    const first = `${this.#url('tags/list')}?n=${PAGE_SIZE}`;
+    await this.#pages(first, 'tags', [200, 404], signal, (answer, bytes) => {
+      if (answer.status === 404) return;
+      const listed: unknown = parseJson(`${this.name}: tags`, bytes).tags ?? [];
+      if (!Array.isArray(listed) || !listed.every((tag) => typeof tag === 'string')) {
+        throw badAnswer('OCI_RESPONSE_INVALID', `${this.name}: the list of tags is malformed`);
+      }
+      for (const tag of listed) tags.add(tag);
+      if (tags.size > MAX_TAGS) throw tooMany(`${this.name}: tags`);
+    });
+    return [...tags].sort();
+  }
+
+  async referrers(
+    digest: Digest,
+    artifactType?: string,
+    signal?: AbortSignal,
+  ): Promise<readonly Descriptor[]> {
+    const found = await this.#nativeReferrers(digest, artifactType, signal);
+    return listReferrers(found ?? (await this.#taggedReferrers(digest, signal)), artifactType);
+  }
+
+  async pushBlob(
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    content: Blob,
+    options: { readonly mountFrom?: RepositoryName; readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const { digest, size } = descriptor;
+    if (content.size !== size) {
+      throw new FactoryError(
+        'internal',
+        'OCI_SIZE_MISMATCH',
+        `${this.name}: blob ${digest} should have ${size} bytes, its content has ${content.size}`,
+      );
+    }
+    const present = await this.blobSize(digest, options.signal);
+    if (present === size) return;
+    const { mountFrom, signal } = options;
+    const from = mountFrom === undefined ? undefined : endpointOf(mountFrom);
+    await uploadBlob({
+      send: (request) => this.#send({ ...request, what: `blob ${digest}`, push: true, signal }),
+      uploads: this.#url('blobs/uploads/'),
+      thing: `${this.name}: blob ${digest}`,
+      digest,
+      content,
+      mountFrom:
+        from?.host === this.#endpoint.host && from.path !== this.#endpoint.path ? from.path : undefined,
+      limiter: this.#parts.uploads,
+      retry: this.#parts.retry,
+      chunkSize: this.#parts.chunkSize,
+      signal,
+    });
+  }
+
+  async pushManifest(
+    reference: Reference,
+    mediaType: string,
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Descriptor> {
+    const thing = `${this.name}: manifest ${reference}`;
+    if (bytes.length > MAX_MANIFEST) {
+      throw new FactoryError(
+        'internal',
+        'OCI_MANIFEST_TOO_LARGE',
+        `${thing} has more than ${MAX_MANIFEST} bytes`,
+      );
+    }
+    if (isDigest(reference)) checkBytes(thing, reference, bytes);
+    const digest = isDigest(reference) ? reference : digestOf(bytes);
+    const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
+    const image = parseSubject({ descriptor, bytes });
+    const answer = await this.#send({
+      method: 'PUT',
+      target: this.#url(`manifests/${reference}`),
+      headers: { 'content-type': mediaType },
+      body: () => bytes,
+      what: `manifest ${reference}`,
+      expected: [200, 201, 202],
+      push: true,
+      signal,
+    });
+    await answer.discard();
+    const stored = answer.header('docker-content-digest');
+    if (
+      stored !== undefined &&
+      isDigest(stored) &&
+      stored.startsWith('sha256:') &&
+      stored !== digestOf(bytes)
+    ) {
+      throw digestMismatch(thing, digestOf(bytes), stored);
+    }
+    // A registry with the referrers API says that it has understood the subject (distribution-spec 1.1).
+    const subject = image?.subject;
+    if (image !== undefined && subject !== undefined && answer.header('oci-subject') !== subject.digest) {
+      await this.#addReferrer(subject.digest, image, signal);
+    }
+    return descriptor;
+  }
+
+  async deleteManifest(digest: Digest, signal?: AbortSignal): Promise<void> {
+    const raw = await this.manifest(digest, signal);
+    if (raw === undefined) return;
+    const answer = await this.#send({
+      method: 'DELETE',
+      target: this.#url(`manifests/${digest}`),
+      what: `manifest ${digest}`,
+      expected: [200, 202, 204, 404, 400, 405, 501],
+      push: true,
+      extraScopes: [scopeOf(this.#endpoint.path, 'delete')],
+      signal,
+    });
+    await answer.discard();
+    if (answer.status === 405 || answer.status === 400 || answer.status === 501) {
+      throw badAnswer('OCI_UNSUPPORTED', `${this.name}: the registry does not allow to delete manifests`);
+    }
+    const subject = parseSubject(raw)?.subject;
+    if (subject !== undefined) await this.#removeReferrer(subject.digest, digest, signal);
+  }
+
+  /** By the API; `undefined` when the registry does not have it. */
+  async #nativeReferrers(
+    digest: Digest,
+    artifactType: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Descriptor[] | undefined> {
+    const found: Descriptor[] = [];
+    let isNative = true;
+    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
+    const first = `${this.#url(`referrers/${digest}`)}${query}`;
+    const expected = [200, 400, 404, 405, 406];
+    await this.#pages(first, `referrers of ${digest}`, expected, signal, (answer, bytes) => {
+      if (answer.status !== 200 || mediaTypeOf(answer) !== OCI_INDEX) {
+        isNative = false;
+        return;
+      }
+      found.push(...this.#parseReferrers(digest, bytes));
+      if (found.length > MAX_REFERRERS) throw tooMany(`${this.name}: referrers of ${digest}`);
+    });
+    return isNative ? found : undefined;
+  }
+
+  async #taggedReferrers(digest: Digest, signal: AbortSignal | undefined): Promise<readonly Descriptor[]> {
+    const raw = await this.manifest(referrersTag(digest), signal);
+    if (raw === undefined || !isIndexType(raw.descriptor.mediaType)) return [];
+    const image = parseImage(raw);
+    return image.kind === 'index' ? image.manifests : [];
+  }
+
+  #parseReferrers(digest: Digest, bytes: Uint8Array): readonly Descriptor[] {
+    const descriptor = { mediaType: OCI_INDEX, digest: digestOf(bytes), size: bytes.length };
+    const image = parseImage({ descriptor, bytes });
+    if (image.kind !== 'index')
+      throw badAnswer('OCI_RESPONSE_INVALID', `${this.name}: referrers of ${digest}`);
+    return image.manifests;
+  }
+
+  /**
+   * Adds to the referrers tag when the registry has no referrers API. Reading and writing are two requests:
+   * writers of this process follow one another, those of others are met by looking again afterwards.
+   */
+  async #addReferrer(
+    subject: Digest,
+    image: ImageManifest | ImageIndex,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if ((await this.#nativeReferrers(subject, undefined, signal)) !== undefined) return;
+    const added = referrerDescriptor(image);
+    await this.#parts.serialise(`${this.name}@${subject}`, async () => {
+      for (let attempt = 1; attempt <= 5; attempt++) {
+        const known = await this.#taggedReferrers(subject, signal);
+        if (known.some(({ digest }) => digest === added.digest)) return;
+        const bytes = referrersIndex([...known, added]);
+        await this.pushManifest(referrersTag(subject), OCI_INDEX, bytes, signal);
+      }
+      const known = await this.#taggedReferrers(subject, signal);
+      if (known.some(({ digest }) => digest === added.digest)) return;
+      throw new FactoryError(
+        'unavailable',
+        'OCI_REGISTRY_FAILED',
+        `${this.name}: other writers keep replacing the referrers of ${subject}; try again`,
+        { retryAfter: 5 },
+      );
+    });
+  }
+
+  async #removeReferrer(subject: Digest, gone: Digest, signal: AbortSignal | undefined): Promise<void> {
+    if ((await this.#nativeReferrers(subject, undefined, signal)) !== undefined) return;
+    await this.#parts.serialise(`${this.name}@${subject}`, async () => {
+      const known = await this.#taggedReferrers(subject, signal);
+      const left = known.filter(({ digest }) => digest !== gone);
+      if (left.length === known.length) return;
+      await this.pushManifest(referrersTag(subject), OCI_INDEX, referrersIndex(left), signal);
+    });
+  }
+
+  /** Follows `Link: <...>; rel="next"` on the same registry, a bounded number of times. */
+  async #pages(
+    first: string,
+    what: string,
+    expected: readonly number[],
+    signal: AbortSignal | undefined,
+    take: (answer: TransportAnswer, bytes: Uint8Array) => void,
+  ): Promise<void> {
+    let target: string | URL = first;
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const accept = what === 'tags' ? 'application/json' : OCI_INDEX;
+      const { answer, bytes } = await this.#read(
+        { method: 'GET', target, headers: { accept }, what, expected, signal },
+        MAX_TAGS_ANSWER,
+      );
+      take(answer, bytes);
+      const next = answer.status === 200 ? nextPage(answer.header('link'), answer.url) : undefined;
+      if (next === undefined) return;
+      target = next;
+    }
+    throw tooMany(`${this.name}: pages of ${what}`);
+  }
+
+  /** A small answer as a whole; a connection that breaks in the middle is tried again like one that never came. */
+  async #read(
+    request: RemoteRequest,
+    limit: number,
+    tooLarge?: 'OCI_MANIFEST_TOO_LARGE',
+  ): Promise<{ answer: TransportAnswer; bytes: Uint8Array }> {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await this.#send(request);
+      try {
+        return { answer, bytes: await answer.bytes(limit) };
+      } catch (error) {
+        if (
+          tooLarge !== undefined &&
+          error instanceof FactoryError &&
+          error.code === 'OCI_RESPONSE_TOO_LARGE'
+        ) {
+          throw badAnswer(tooLarge, `${this.name}: ${request.what} has more than ${limit} bytes`);
+        }
+        if (request.signal?.aborted || !isTransient(error)) throw error;
+        if (attempt >= this.#parts.retry.attempts) throw error;
+      }
+    }
+  }
+
+  #send(request: RemoteRequest): Promise<TransportAnswer> {
+    const { push = false, extraScopes = [], what, signal, ...rest } = request;
+    const { path } = this.#endpoint;
+    return this.#parts.session().send({
+      ...rest,
+      signal,
+      what: `${what} of ${this.name}`,
+      path,
+      scopes: [scopeOf(path, push ? 'pull,push' : 'pull'), ...extraScopes],
+    });
+  }
+
+  #url(rest: string): string {
+    return `/v2/${this.#endpoint.path}/${rest}`;
+  }
+}
+
+/** What a repository asks of its session: the rest follows from the repository. */
+export interface RemoteRequest extends Omit<SessionRequest, 'path' | 'scopes' | 'signal'> {
+  readonly push?: boolean;
+  readonly extraScopes?: readonly Scope[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+function mediaTypeOf(answer: TransportAnswer): string {
+  return (answer.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+/** The media type that a manifest states of itself, for registries that serve all as octets. */
+function statedType(bytes: Uint8Array): string | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    const mediaType = (value as { mediaType?: unknown } | null)?.mediaType;
+    return typeof mediaType === 'string' ? mediaType : undefined;
+  } catch {
+    // Not JSON: it stays what it was served as.
+    return undefined;
+  }
+}
+
+function sizeOf(answer: TransportAnswer): number | undefined {
+  const text = answer.header('content-length');
+  return text !== undefined && /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function parseJson(thing: string, bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch (error) {
+    throw badAnswer('OCI_RESPONSE_INVALID', `${thing}: the answer is not JSON`, error);
+  }
+  throw badAnswer('OCI_RESPONSE_INVALID', `${thing}: the answer is not a JSON object`);
+}
+
+function tooMany(thing: string): FactoryError {
+  return badAnswer('OCI_RESPONSE_TOO_LARGE', `${thing}: there are more than can be taken`);
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
