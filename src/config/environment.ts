@@ -31,3 +31,8 @@ function parentsFirst(settings: readonly Setting[]): readonly Setting[] {
     (a, b) => a.path.length - b.path.length || (a.written < b.written ? -1 : a.written > b.written ? 1 : 0),
   );
 }
+
+/** The environment of this process: the only place that reads it. */
+export function processEnvironment(): Environment {
+  return { ...process.env };
+}
