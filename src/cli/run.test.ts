@@ -180,7 +180,11 @@ test('a factory starts, serves until a signal and ends with 0', async () => {
 });
 
 test('a signal during the start ends it as soon as it listens', async () => {
-  const h = harness({}, { listen: async () => (h.signal('SIGINT'), { url: 'http://x/' }) });
+  const listen: Factory['listen'] = async () => {
+    h.signal('SIGINT');
+    return { url: 'http://x/' };
+  };
+  const h = harness({}, { listen });
   assert.equal(await runCommandLine([], h.io), 0);
   assert.deepEqual(h.closed, [5000]);
 });
