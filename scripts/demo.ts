@@ -72,13 +72,16 @@ async function demo(address: string, directory: string, oneshot: boolean): Promi
   say(`    curl -s ${factory.url}/pxe/${id}/${VERSION}/metal-amd64`);
   say(`    curl -sO ${factory.url}/image/${id}/${VERSION}/metal-arm64.iso`);
   const { promise, resolve: stop } = Promise.withResolvers<void>();
-  process.once('SIGINT', () => stop());
-  process.once('SIGTERM', () => stop());
-  factory.child.once('exit', (code) => {
-    say(`the factory ended with ${code}\n${factory.log()}`);
-    stop();
-  });
+  let asked = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      asked = true;
+      stop();
+    });
+  }
+  factory.child.once('exit', () => stop());
   await promise;
+  if (!asked && factory.child.exitCode !== null) throw new Error(`the factory ended\n${factory.log()}`);
 }
 
 /** Throws unless the guest saw what the schematic asks for. */

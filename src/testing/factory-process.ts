@@ -39,8 +39,9 @@ const START_LIMIT_MS = 60_000;
  */
 export async function startFactoryProcess(options: FactoryProcessOptions): Promise<FactoryProcess> {
   const address = options.address ?? `127.0.0.1:${await freePort()}`;
-  const port = address.slice(address.lastIndexOf(':') + 1);
-  const url = `http://${address}`;
+  const colon = address.lastIndexOf(':');
+  const port = address.slice(colon + 1);
+  const url = `http://${address.slice(0, colon) || '127.0.0.1'}:${port}`;
   const configFile = join(options.directory, 'image-factory.yaml');
   const dataDir = join(options.directory, 'data');
   await mkdir(dataDir, { recursive: true });

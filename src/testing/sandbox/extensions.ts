@@ -29,7 +29,7 @@ const modules = (layout: Layout, parts: GuestParts): string =>
   `${layout === 'usr' ? 'usr/lib' : 'lib'}/modules/${parts.kernelRelease}`;
 
 /** Bytes that look like no text and do not compress, the same on every machine. */
-function noise(seed: number, size: number): Uint8Array {
+export function noise(seed: number, size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   let state = (seed * 2654435761) >>> 0 || 1;
   for (let at = 0; at < size; at++) {
