@@ -8,7 +8,7 @@ export interface Program {
   readonly cwd?: string;
   /** The whole environment of the child; only `PATH` and `LC_ALL=C` when absent. */
   readonly env?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds; the child is killed then. 20 minutes when absent. */
   readonly timeout?: number;
   /** The most bytes of standard output that are kept; more is an error. 1 MiB when absent. */
