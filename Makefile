@@ -35,7 +35,7 @@ check: setup
 	tsc --noEmit
 	biome check .
 	knip
-	$(if $(wildcard scripts/docs.ts),node scripts/docs.ts --check)
+	node scripts/generate-docs.ts --check
 
 bench: sandbox
 	$(foreach file,$(sort $(wildcard bench/*.bench.ts)),node $(file) &&) true

@@ -10,8 +10,8 @@ import { type GuestReport, parseGuestReport } from './guest-report.ts';
 /** A machine to boot. Files are opened read-only: what the guest writes is thrown away. */
 export interface BootSpec {
   readonly arch: Arch;
-  /** `direct`: QEMU loads kernel and initrd itself. `ovmf-secure`: Secure Boot in set-up mode. */
-  readonly firmware: 'seabios' | 'ovmf' | 'ovmf-secure' | 'aavmf' | 'direct';
+  /** `direct`: QEMU loads kernel and initrd itself. */
+  readonly firmware: 'seabios' | 'ovmf' | 'aavmf' | 'direct';
   readonly medium: BootMedium;
   /** Milliseconds until the machine is given up. */
   readonly timeoutMs: number;
@@ -107,18 +107,12 @@ function tail(log: string): string {
 
 function machine(spec: BootSpec): readonly string[] {
   if (spec.arch === 'arm64') return ['-machine', 'virt', '-cpu', 'cortex-a72'];
-  // Secure Boot needs system management mode, or the guest could write the key variables itself.
-  if (spec.firmware === 'ovmf-secure') {
-    const secure = ['-global', 'driver=cfi.pflash01,property=secure,value=on'];
-    return ['-machine', 'q35,smm=on', ...secure, '-vga', 'std'];
-  }
   // `graphics=off` makes SeaBIOS and what it boots show their text on the serial port too.
   return ['-machine', 'q35,graphics=off', '-vga', 'std'];
 }
 
 const FLASH = {
   ovmf: ['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'],
-  'ovmf-secure': ['/usr/share/OVMF/OVMF_CODE_4M.secboot.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'],
   aavmf: ['/usr/share/AAVMF/AAVMF_CODE.fd', '/usr/share/AAVMF/AAVMF_VARS.fd'],
 } as const;
 
