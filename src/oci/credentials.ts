@@ -53,9 +53,7 @@ async function configFile({ env, home }: CredentialSources): Promise<string | un
   const chosen = env.DOCKER_CONFIG ? join(env.DOCKER_CONFIG, 'config.json') : undefined;
   if ((await exists(atHome)) || (await exists(chosen))) return chosen ?? atHome;
   if (env.REGISTRY_AUTH_FILE) return env.REGISTRY_AUTH_FILE;
-  const runtime = env.XDG_RUNTIME_DIR
-    ? join(env.XDG_RUNTIME_DIR, 'containers', 'auth.json')
-    : undefined;
+  const runtime = env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'containers', 'auth.json') : undefined;
   if (await exists(runtime)) return runtime;
   const config = env.XDG_CONFIG_HOME || (home === undefined ? undefined : join(home, '.config'));
   return config === undefined ? undefined : join(config, 'containers', 'auth.json');
