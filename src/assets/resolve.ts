@@ -47,7 +47,7 @@ export class Resolver {
     const { request, version } = wanted;
     const gates = gatesOf(version);
     refuse(request, wanted.schematic, gates, versionTag(version));
-    await this.#catalogs.requireVersion(version, signal);
+    await explained('failed to get kernel', this.#catalogs.requireVersion(version, signal));
     if (request.kind === 'cmdline') {
       return { kind: 'cmdline', commandLine: commandLine(wanted, request, 'cmdline') };
     }
@@ -81,7 +81,7 @@ export class Resolver {
     const { customization } = wanted.schematic;
     const extensions: ExtensionSource[] = [];
     for (const name of customization.systemExtensions.officialExtensions) {
-      const record = await inSchematic(this.#catalogs.selectExtension(wanted.version, name, signal));
+      const record = await explained(SCHEMATIC, this.#catalogs.selectExtension(wanted.version, name, signal));
       extensions.push({
         type: 'official',
         name: record.name,
@@ -115,7 +115,6 @@ function refuse(request: AssetRequest, schematic: Schematic, gates: Gates, tag: 
   }
   if (request.kind === 'uki' && !gates.uki)
     throw invalid('UKI output is not supported in this Talos version');
-  if (request.kind === 'iso' && gates.isoBootloader === false) return;
   if (request.kind === 'image' || request.kind === 'installer') throw notImplemented(request.kind);
 }
 
@@ -138,11 +137,11 @@ function commandLine(wanted: ResolveRequest, target: Target, kind: CommandLineRe
 
 const SCHEMATIC = 'error enhancing profile from schematic';
 
-async function inSchematic<T>(work: Promise<T>): Promise<T> {
+async function explained<T>(step: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw withContext(SCHEMATIC, error);
+    throw withContext(step, error);
   }
 }
 

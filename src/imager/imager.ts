@@ -1,11 +1,12 @@
 import type { Blob } from '../blob/blob.ts';
 import { textBlob } from '../blob/bytes.ts';
 import { FactoryError } from '../errors.ts';
-import { gatesOf } from '../talos/gates.ts';
-import { formatVersion, versionTag } from '../talos/version.ts';
+import { versionTag } from '../talos/version.ts';
+import { type GrubSource, grubIsoBios, grubIsoEfi } from './grub.ts';
 import type { InitramfsBuilder } from './initramfs-builder.ts';
 import { composeIso } from './iso.ts';
-import type { ComposedRecipe, Recipe } from './recipe.ts';
+import { selectIsoKind } from './iso-kind.ts';
+import type { ComposedRecipe, IsoRecipe, Recipe, UkiRecipe } from './recipe.ts';
 import type { BootFiles, Sources } from './sources.ts';
 import { composeUki } from './uki.ts';
 
@@ -24,9 +25,9 @@ export type Slot = <T>(work: () => Promise<T>) => Promise<T>;
 export class Imager {
   readonly #sources: Sources;
   readonly #initramfs: InitramfsBuilder;
-  readonly #grub: GrubPieces;
+  readonly #grub: GrubSource;
 
-  constructor(sources: Sources, initramfs: InitramfsBuilder, grub: GrubPieces) {
+  constructor(sources: Sources, initramfs: InitramfsBuilder, grub: GrubSource) {
     this.#sources = sources;
     this.#initramfs = initramfs;
     this.#grub = grub;
@@ -57,8 +58,66 @@ export class Imager {
     signal: AbortSignal | undefined,
   ): Promise<Blob> {
     const initramfs = stack.use(await this.#initramfs.build(recipe, boot, slot, signal)).blob;
-    if (recipe.kind === 'initramfs') return initramfs;
+    switch (recipe.kind) {
+      case 'initramfs':
+        return initramfs;
+      case 'uki':
+        return await composeUki(ukiSpec(recipe, boot, initramfs), signal);
+      case 'iso':
+        return await this.#iso(recipe, boot, initramfs, signal);
+    }
   }
+
+  async #iso(
+    recipe: IsoRecipe,
+    boot: BootFiles,
+    initramfs: Blob,
+    signal: AbortSignal | undefined,
+  ): Promise<Blob> {
+    const { version, arch, bootloader } = recipe;
+    const kind = selectIsoKind({ version, arch, bootloader, secureBoot: false });
+    // BIOS boot code is x86 code: on arm64 media it would be of no use.
+    const bios = kind !== 'uefi' && arch === 'amd64' ? { bios: await grubIsoBios(this.#grub, signal) } : {};
+    if (kind === 'grub') {
+      const efi = await grubIsoEfi(this.#grub, arch, signal);
+      const spec = { kind, version, arch, cmdline: recipe.commandLine, kernel: boot.kernel, initramfs };
+      return await composeIso({ ...spec, ...bios, efi }, signal);
+    }
+    const uki = await composeUki(
+      { ...ukiSpec(recipe, boot, initramfs), bootFileAlignment: ISO_BLOCK },
+      signal,
+    );
+    const systemdBoot = required(boot.sdBoot, 'systemd-boot');
+    return kind === 'hybrid'
+      ? await composeIso(
+          { kind, version, arch, cmdline: recipe.commandLine, uki, systemdBoot, ...bios },
+          signal,
+        )
+      : await composeIso({ kind, version, arch, uki, systemdBoot }, signal);
+  }
+}
+
+/** Files of an ISO start at multiples of this (bytes). */
+const ISO_BLOCK = 2048;
+
+function ukiSpec(recipe: UkiRecipe | IsoRecipe, boot: BootFiles, initramfs: Blob) {
+  return {
+    version: recipe.version,
+    kind: recipe.kind,
+    stub: required(boot.sdStub, 'systemd-stub'),
+    kernel: boot.kernel,
+    initramfs,
+    cmdline: recipe.commandLine,
+  };
+}
+
+function required(file: Blob | undefined, name: string): Blob {
+  if (file !== undefined) return file;
+  throw new FactoryError(
+    'upstream',
+    'BOOT_FILE_MISSING',
+    `the release has no ${name}, which this asset needs`,
+  );
 }
 
 function asset(blob: Blob, stack: DisposableStack): ComposedAsset {

@@ -1,6 +1,6 @@
 import type { Blob } from '../blob/blob.ts';
 import { FactoryError } from '../errors.ts';
-import { parseVersionConstraint } from '../talos/constraint.ts';
+import { satisfies } from '../talos/constraint.ts';
 import { type Gates, gatesOf } from '../talos/gates.ts';
 import { formatVersion, type TalosVersion } from '../talos/version.ts';
 import { codecOf } from './codec.ts';
@@ -109,7 +109,7 @@ function compareAsText(a: number, b: number): number {
 }
 
 function requireCompatible(name: string, constraint: string, version: TalosVersion): void {
-  if (parseVersionConstraint(constraint).accepts(version)) return;
+  if (satisfies(version, constraint)) return;
   throw new FactoryError(
     'invalid',
     'EXTENSION_INCOMPATIBLE',
