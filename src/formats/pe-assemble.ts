@@ -5,7 +5,6 @@ import { readRange } from '../blob/consume.ts';
 import { FactoryError } from '../errors.ts';
 import {
   COFF_HEADER_SIZE,
-  OPTIONAL_HEADER_SIZE,
   type PeImage,
   type PeSection,
   peError,
@@ -50,7 +49,7 @@ export async function appendSections(
   const pe = await readPe(stub, options.signal);
   if (pe.certificates.size > 0) throw peError('the stub is signed already');
   const count = pe.sections.length + sections.length;
-  const tableEnd = SIGNATURE_OFFSET + COFF_HEADER_SIZE + OPTIONAL_HEADER_SIZE + SECTION_HEADER_SIZE * count;
+  const tableEnd = SIGNATURE_OFFSET + COFF_HEADER_SIZE + pe.optionalHeaderSize + SECTION_HEADER_SIZE * count;
   const sizeOfHeaders = align(tableEnd, pe.fileAlignment);
   const firstAddress = Math.min(...pe.sections.map((section) => section.virtualAddress));
   if (tableEnd + 4 > sizeOfHeaders || sizeOfHeaders > firstAddress)
@@ -66,7 +65,7 @@ export async function appendSections(
       `the boot image would have ${size} bytes; a PE image must stay below 4 GiB: use fewer or smaller extensions`,
     );
 
-  const head = await readRange(stub, 0, pe.signatureOffset + 4 + COFF_HEADER_SIZE + OPTIONAL_HEADER_SIZE);
+  const head = await readRange(stub, 0, pe.signatureOffset + 4 + COFF_HEADER_SIZE + pe.optionalHeaderSize);
   const headers = new Uint8Array(sizeOfHeaders);
   headers.set(head.subarray(0, DOS_HEADER_SIZE));
   headers.set(head.subarray(pe.signatureOffset), SIGNATURE_OFFSET);
@@ -83,7 +82,7 @@ export async function appendSections(
   view.setUint32(optional + 60, sizeOfHeaders, true);
   view.setUint32(optional + 64, 0, true); // checksum
   for (const [i, section] of placed.entries())
-    writeSection(view, optional + OPTIONAL_HEADER_SIZE + i * SECTION_HEADER_SIZE, section);
+    writeSection(view, optional + pe.optionalHeaderSize + i * SECTION_HEADER_SIZE, section);
 
   const parts: Placed[] = [{ offset: 0, blob: bytesBlob(headers) }];
   for (const section of placed) parts.push({ offset: section.rawOffset, blob: section.content });

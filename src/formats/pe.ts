@@ -22,6 +22,8 @@ export interface PeImage {
   readonly machine: number;
   /** Offset of the `PE\0\0` signature. */
   readonly signatureOffset: number;
+  /** Bytes: 240 with all data directories. */
+  readonly optionalHeaderSize: number;
   readonly sectionAlignment: number;
   readonly fileAlignment: number;
   readonly sizeOfHeaders: number;
@@ -30,8 +32,10 @@ export interface PeImage {
   readonly sections: readonly PeSection[];
 }
 
-/** Size of the optional header of a PE32+ image with all 16 data directories. */
-export const OPTIONAL_HEADER_SIZE = 240;
+/** Optional header of a PE32+ image before its data directories, of which there are at most 16. */
+const OPTIONAL_HEADER_FIELDS = 112;
+/** The data directory that says where the attribute certificates are. */
+const CERTIFICATE_DIRECTORY = 4;
 export const COFF_HEADER_SIZE = 20;
 export const SECTION_HEADER_SIZE = 40;
 
@@ -50,13 +54,20 @@ export async function readPe(image: Blob, signal?: AbortSignal): Promise<PeImage
   const signatureOffset = view.getUint32(0x3c, true);
   const coff = signatureOffset + 4;
   const optional = coff + COFF_HEADER_SIZE;
-  const table = optional + OPTIONAL_HEADER_SIZE;
-  if (table > head.length) throw peError('its headers are cut off');
+  if (optional + OPTIONAL_HEADER_FIELDS > head.length) throw peError('its headers are cut off');
   if (view.getUint32(signatureOffset) !== 0x50450000) throw peError('no PE signature');
   if (view.getUint32(coff + 8, true) !== 0 || view.getUint32(coff + 12, true) !== 0)
     throw peError('COFF symbols are not supported');
-  if (view.getUint16(coff + 16, true) !== OPTIONAL_HEADER_SIZE || view.getUint16(optional, true) !== 0x20b)
-    throw peError('failed to get optional header (it must be PE32+ with 16 data directories)');
+  const optionalHeaderSize = view.getUint16(coff + 16, true);
+  const directories = view.getUint32(optional + 108, true);
+  if (
+    view.getUint16(optional, true) !== 0x20b ||
+    directories <= CERTIFICATE_DIRECTORY ||
+    directories > 16 ||
+    optionalHeaderSize !== OPTIONAL_HEADER_FIELDS + 8 * directories
+  )
+    throw peError('failed to get optional header (it must be that of PE32+)');
+  const table = optional + optionalHeaderSize;
   const count = view.getUint16(coff + 2, true);
   if (count === 0 || table + count * SECTION_HEADER_SIZE > head.length)
     throw peError(`its table of ${count} sections does not fit`);
@@ -79,6 +90,7 @@ export async function readPe(image: Blob, signal?: AbortSignal): Promise<PeImage
     image,
     machine: view.getUint16(coff, true),
     signatureOffset,
+    optionalHeaderSize,
     sectionAlignment,
     fileAlignment,
     sizeOfHeaders,
