@@ -65,7 +65,9 @@ export function unreachable(host: string, error: unknown): FactoryError {
       error,
     );
   }
-  const reason = code ?? (error instanceof Error ? error.message : String(error));
+  // The client library's own codes say less than its messages.
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = code === undefined || code.startsWith('UND_') ? message : code;
   return new FactoryError('unavailable', 'OCI_UNREACHABLE', `registry ${host} cannot be reached: ${reason}`, {
     cause: error,
     retryAfter: 30,

@@ -46,11 +46,18 @@ const directory = (name: string): Member => ({ name: `${name}/`, typeflag: '5', 
 const symlink = (name: string, linkName: string): Member => ({ name, typeflag: '2', linkName });
 const hardLink = (name: string, linkName: string): Member => ({ name, typeflag: '1', linkName });
 
-type Compression = 'tar' | 'tar+gzip' | 'tar+zstd';
-const compress: Readonly<Record<Compression, (bytes: Uint8Array) => Uint8Array>> = {
+const half = (bytes: Uint8Array): readonly Uint8Array[] => [
+  bytes.subarray(0, bytes.length >> 1),
+  bytes.subarray(bytes.length >> 1),
+];
+/** What a layer is compressed to, by the end of its media type. */
+const compress: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
   tar: (bytes) => bytes,
   'tar+gzip': (bytes) => gzipSync(bytes, { level: 1 }),
   'tar+zstd': (bytes) => zstdCompressSync(bytes),
+  // Layers made in pieces (eStargz, zstd:chunked) are several members or frames.
+  'nondistributable.tar+gzip': (bytes) => Buffer.concat(half(bytes).map((part) => gzipSync(part))),
+  'nondistributable.tar+zstd': (bytes) => Buffer.concat(half(bytes).map((part) => zstdCompressSync(part))),
 };
 
 let root: string;
@@ -70,7 +77,7 @@ interface Made {
 
 async function pushImage(
   layers: readonly Uint8Array[],
-  options: { compression?: Compression; diffIds?: readonly string[]; repository?: Repository } = {},
+  options: { compression?: string; diffIds?: readonly string[]; repository?: Repository } = {},
 ): Promise<Made> {
   const compression = options.compression ?? 'tar+gzip';
   const repository = options.repository ?? layout.repository(parseRepositoryName(`localhost/r${counter++}`));
@@ -86,7 +93,7 @@ async function pushImage(
     config: await push(OCI_CONFIG, Buffer.from(JSON.stringify({ rootfs: { type: 'layers', diff_ids } }))),
     layers: await Promise.all(
       layers.map((layer) =>
-        push(`application/vnd.oci.image.layer.v1.${compression}`, compress[compression](layer)),
+        push(`application/vnd.oci.image.layer.${compression}`, compress[compression]!(layer)),
       ),
     ),
   };
@@ -300,9 +307,9 @@ test('modes, extended attributes, content keys and natures are kept', async () =
 });
 
 test('every compression gives the same tree, large files too, equal contents are kept once', async () => {
-  const big = randomBytes(3_000_000).toString('hex');
+  const big = randomBytes(1_000_000).toString('hex');
   const layers = [tar([file('big', big), file('again', big), file('small', 's')])];
-  for (const compression of ['tar', 'tar+gzip', 'tar+zstd'] as const) {
+  for (const compression of Object.keys(compress)) {
     const { repository, image } = await pushImage(layers, { compression });
     const target = await mkdtemp(join(root, 'tree-'));
     assert.deepEqual(await flattenInto(repository, image, target), { entries: 3, bytes: big.length + 1 });
@@ -456,7 +463,7 @@ describe('what is refused', () => {
           },
         };
       },
-      error: { code: 'OCI_LAYER_INVALID' },
+      error: { code: 'DECOMPRESSION_FAILED', message: /layer sha256:/ },
     },
     'compressed data that is damaged': {
       make: async () => {
@@ -473,7 +480,7 @@ describe('what is refused', () => {
           },
         };
       },
-      error: { code: 'OCI_LAYER_INVALID', message: /cannot be decompressed/ },
+      error: { code: 'DECOMPRESSION_FAILED', kind: 'upstream', message: /layer sha256:.*cannot decompress/ },
     },
   };
   for (const [name, { make, options, error }] of Object.entries(refusals)) {
@@ -503,7 +510,7 @@ describe('over the network', () => {
     assert.equal((await flatten({ repository, image })).length, 1);
     registry.fault({ path: image.layers[0]!.digest, fault: { kind: 'corrupt', at: 100_000 } });
     await assert.rejects(flatten({ repository, image }), (error: { code: string }) =>
-      ['OCI_LAYER_INVALID', 'OCI_DIGEST_MISMATCH', 'TAR_INVALID'].includes(error.code),
+      ['DECOMPRESSION_FAILED', 'OCI_DIGEST_MISMATCH', 'TAR_INVALID'].includes(error.code),
     );
     const signal = AbortSignal.abort(new Error('enough'));
     await assert.rejects(flatten({ repository, image }, { signal }), /enough/);

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Duplex, pipeline } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { FactoryError, isAbort } from '../errors.ts';
+import { decompress } from '../process/decompress.ts';
 import { verified } from './digest.ts';
 import { badAnswer, digestMismatch } from './errors.ts';
 import type { Digest } from './names.ts';
@@ -9,8 +7,6 @@ import type { Descriptor, RepositoryReader } from './repository.ts';
 
 /** `tar`, `tar+gzip`, `tar+zstd` of OCI and Docker, also the "nondistributable" and "foreign" ones. */
 const LAYER_TYPE = /^application\/vnd\.(?:oci\.image\.layer\.|docker\.image\.rootfs\.).*tar/;
-/** Bytes of one chunk that a decompressor gives. */
-const OUTPUT_CHUNK = 256 * 1024;
 
 export interface LayerOptions {
   /** Digest of the uncompressed layer (image-spec 1.1 "Layer DiffID"), checked at the end. */
@@ -22,7 +18,8 @@ export interface LayerOptions {
 
 /**
  * The uncompressed bytes of a layer, streamed. Fails at its end when the compressed or the uncompressed bytes are
- * not those of their digests. Errors: `OCI_IMAGE_UNKNOWN`, `OCI_LAYER_INVALID`, those of `openBlob`.
+ * not those of their digests. Errors: `OCI_IMAGE_UNKNOWN`, `OCI_LAYER_INVALID`, those of `openBlob` and
+ * `decompress`.
  */
 export async function* layerStream(
   repository: RepositoryReader,
@@ -42,7 +39,8 @@ export async function* layerStream(
     isWhole = true;
   })();
   const hash = diffId === undefined ? undefined : createHash(diffId.slice(0, diffId.indexOf(':')));
-  for await (const chunk of decompressed(thing, source, signal)) {
+  // The limit is that of all layers together, which `onBytes` watches.
+  for await (const chunk of decompress(source, { limit: Number.MAX_SAFE_INTEGER, signal })) {
     onBytes(chunk.length);
     hash?.update(chunk);
     yield chunk;
@@ -53,74 +51,4 @@ export async function* layerStream(
     const actual = `${diffId.slice(0, diffId.indexOf(':'))}:${hash.digest('hex')}`;
     if (actual !== diffId) throw digestMismatch(`${thing}, uncompressed`, diffId, actual);
   }
-}
-
-/** By its first bytes, for media types say what was meant and not what is. */
-async function* decompressed(
-  thing: string,
-  source: AsyncGenerator<Uint8Array, void, undefined>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const { head, rest } = await peek(source, 4);
-  const decompressor = decompressorFor(head);
-  if (decompressor === undefined) {
-    yield* rest;
-    return;
-  }
-  let failure: unknown;
-  pipeline(rest, decompressor, (error) => {
-    // The reader below gets it too; this one is kept because it is the cause, not the consequence.
-    failure ??= error;
-  });
-  try {
-    for await (const chunk of decompressor) yield chunk as Uint8Array;
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    const cause = failure ?? error;
-    if (cause instanceof FactoryError || isAbort(cause)) throw cause;
-    if (isZlibError(cause)) {
-      throw badAnswer(
-        'OCI_LAYER_INVALID',
-        `${thing} cannot be decompressed: ${(cause as Error).message}`,
-        cause,
-      );
-    }
-    throw cause;
-  } finally {
-    decompressor.destroy();
-  }
-}
-
-function isZlibError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(?:Z_|ZSTD_|ERR_ZSTD)/.test(String(error.code));
-}
-
-function decompressorFor(head: Uint8Array): Duplex | undefined {
-  if (head[0] === 0x1f && head[1] === 0x8b) return createGunzip({ chunkSize: OUTPUT_CHUNK });
-  const word = Buffer.from(head).readUIntLE(0, Math.min(4, Math.max(1, head.length)));
-  // RFC 8878 §3.1.1 and §3.1.2: a frame, or a skippable frame before one.
-  if (head.length === 4 && (word === 0xfd2fb528 || (word & 0xfffffff0) >>> 0 === 0x184d2a50)) {
-    return createZstdDecompress({ chunkSize: OUTPUT_CHUNK });
-  }
-  return undefined;
-}
-
-/** The first bytes, and a stream of all of them. */
-async function peek(
-  source: AsyncGenerator<Uint8Array, void, undefined>,
-  count: number,
-): Promise<{ head: Uint8Array; rest: AsyncGenerator<Uint8Array, void, undefined> }> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  while (size < count) {
-    const next = await source.next();
-    if (next.done === true) break;
-    chunks.push(next.value);
-    size += next.value.length;
-  }
-  const rest = (async function* () {
-    yield* chunks;
-    yield* source;
-  })();
-  return { head: Buffer.concat(chunks).subarray(0, count), rest };
 }

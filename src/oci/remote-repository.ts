@@ -464,7 +464,9 @@ function sizeOf(answer: TransportAnswer): number | undefined {
 function parseJson(thing: string, bytes: Uint8Array): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
   } catch (error) {
     throw badAnswer('OCI_RESPONSE_INVALID', `${thing}: the answer is not JSON`, error);
   }

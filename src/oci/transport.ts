@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent } from 'undici';
-import { isAbort } from '../errors.ts';
 import { hostnameOf, isInternalAddress } from './endpoint.ts';
 import { badAnswer, unreachable } from './errors.ts';
 
@@ -112,7 +111,6 @@ export class Transport {
       return new Answer(answer, url, request.signal);
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
-      if (isAbort(error)) throw error;
       throw unreachable(url.host, error);
     } finally {
       // An answer may come before all of the body was sent: its source must not stay open.
@@ -197,7 +195,6 @@ class Answer implements TransportAnswer {
       for await (const chunk of this.#data.body) yield chunk as Uint8Array;
     } catch (error) {
       if (this.#signal?.aborted) throw this.#signal.reason;
-      if (isAbort(error)) throw error;
       throw unreachable(this.url.host, error);
     }
   }

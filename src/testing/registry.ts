@@ -107,6 +107,8 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> => {
+    // Node takes it away from the request when the connection breaks.
+    const { socket } = request;
     const method = request.method ?? 'GET';
     const path = request.url ?? '/';
     const fault = faults.take(method, path);
@@ -120,7 +122,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
         request.resume();
       } else if (fault?.kind === 'reset' || fault?.kind === 'hang') {
         log(0);
-        if (fault.kind === 'reset') request.socket.destroy();
+        if (fault.kind === 'reset') socket.destroy();
         return;
       } else {
         const refusal = origin === 'storage' ? undefined : await auth?.check(request, host);
@@ -130,9 +132,9 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       log(answer.status);
       await sendAnswer(request, response, answer, fault);
     } catch (error) {
-      if (fault?.kind === 'reset-upload' || request.socket.destroyed) {
+      if (fault?.kind === 'reset-upload' || socket.destroyed) {
         log(0);
-        request.socket.destroy();
+        socket.destroy();
         return;
       }
       const message = error instanceof Error ? error.message : String(error);
