@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
 import { AssetBuilder, type BuildContext } from './builder.ts';
 import { BuildQueue } from './queue.ts';
@@ -18,7 +18,15 @@ class Asset {
   }
 }
 
-function builder(options: { slots?: number; limit?: number; maxAssets?: number; deadlineMs?: number } = {}) {
+interface Limits {
+  readonly slots?: number;
+  readonly limit?: number;
+  readonly maxAssets?: number;
+  readonly deadlineMs?: number;
+  readonly keepMs?: number;
+}
+
+function builder(options: Limits = {}) {
   const time = { now: 0 };
   const clock = { now: () => time.now };
   const events: string[] = [];
@@ -27,7 +35,7 @@ function builder(options: { slots?: number; limit?: number; maxAssets?: number; 
     queue,
     clock,
     maxAssets: options.maxAssets ?? 10,
-    keepMs: 60_000,
+    keepMs: options.keepMs ?? 60_000,
     deadlineMs: options.deadlineMs ?? 60_000,
     hooks: {
       known: (about) => void events.push(`known ${about}`),
@@ -71,6 +79,14 @@ test('an asset is disposed when it is forgotten and nobody reads it', async () =
   assert.deepEqual([a.disposed, b.disposed], [1, 0]);
   made.close();
   assert.deepEqual([a.disposed, b.disposed], [1, 1]);
+});
+
+test('an asset that nobody asks for is forgotten after a while', async () => {
+  const { made } = builder({ keepMs: 2 });
+  const asset = new Asset('a');
+  (await made.open({ key: 'a', about: '', build: build(asset) }))[Symbol.dispose]();
+  while (asset.disposed === 0) await sleep(1);
+  assert.equal(made.size, 0);
 });
 
 test('when everybody left, the asset is there for those who come back', async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import { FactoryError } from '../errors.ts';
 import { type Invocation, parseArguments } from './arguments.ts';
 
 const NOTHING: Invocation = {
@@ -96,4 +98,47 @@ test('mistakes', () => {
   ] as const) {
     assert.throws(() => parseArguments(args), { code: 'USAGE', message }, args.join(' '));
   }
+});
+
+test('every command line is understood or refused with a line', () => {
+  const words = fc.constantFrom(
+    ...[
+      '--',
+      '-',
+      '-h',
+      '-x',
+      '--=',
+      '--config',
+      '--config=',
+      'env=',
+      'a.yaml',
+      '--format',
+      '--defaults',
+      'config',
+    ],
+    ...[
+      'print',
+      'check',
+      'serve',
+      '--version',
+      '--data-dir',
+      '--log-level',
+      'info',
+      '__proto__',
+      '--constructor',
+      '',
+    ],
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(words, fc.string()), { maxLength: 6 }), (args) => {
+      try {
+        assert.ok(parseArguments(args).command.length > 0);
+      } catch (error) {
+        assert.ok(
+          error instanceof FactoryError && error.code === 'USAGE' && error.message !== '',
+          String(error),
+        );
+      }
+    }),
+  );
 });

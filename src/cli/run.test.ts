@@ -278,3 +278,20 @@ test('the program itself runs', () => {
   assert.equal(wrong.status, 2);
   assert.match(wrong.stderr, /\nunknown shorthand flag: 'q' in -q\n$/);
 });
+
+test('releases of Node.js that are too old or too new are told apart before anything is loaded', () => {
+  const program = fileURLToPath(new URL('../../bin/image-factory.js', import.meta.url));
+  for (const [version, status] of [
+    ['18.20.0', 1],
+    ['24.14.9', 1],
+    ['27.0.0', 1],
+    ['24.15.0', 0],
+    ['26.0.0', 0],
+  ] as const) {
+    const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
+    const args = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, program, '--version'];
+    const run = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.equal(run.status, status, version + run.stderr);
+    assert.match(status === 0 ? run.stdout : run.stderr, /^Image Factory v|needs Node\.js 24\.15 or newer/);
+  }
+});

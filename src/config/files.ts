@@ -64,7 +64,8 @@ function parseJson(text: string, path: string): unknown {
 
 function parseYaml(text: string, path: string): unknown {
   const lineCounter = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true });
+  const options = { lineCounter, prettyErrors: false, merge: true, resolveKnownTags: false };
+  const documents = parseAllDocuments(text, options);
   if (!Array.isArray(documents)) return null;
   for (const document of documents) {
     const problem = document.errors[0];

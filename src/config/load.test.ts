@@ -121,6 +121,7 @@ const PROBLEMS: readonly (readonly [string, string])[] = [
   ['{http: {certFile: {a: b}}}', "'http.certFile' expected type 'string', got unconvertible type 'map'"],
   ['{http: x}', '\'http\' expected a map or struct, got "string"'],
   ['{cache: {oci: 7}}', '\'cache.oci\' expected a map or struct, got "int"'],
+  ['{cache: !!binary aGVsbG8=}', '\'cache\' expected a map or struct, got "string"'],
   ['{cache: {oci: [a]}}', '\'cache.oci\' expected a map or struct, got "slice"'],
   [
     '{http: {allowedOrigins: {a: b}}}',

@@ -11,6 +11,7 @@ const NOT_YET: readonly string[] = [
   'cache.gsa',
   'cache.cdn',
   'cache.s3',
+  'containerSignature.subjectRegExp',
   'containerSignature.issuer',
   'containerSignature.issuerRegExp',
   'secureBoot',
@@ -21,11 +22,17 @@ const NOT_YET: readonly string[] = [
   'audit',
 ];
 
-/** The keys that are set to something else than their default although nothing reads them yet. */
+/**
+ * The keys that are set to something else than their default although nothing reads them yet. Emptied texts are not
+ * among them: they ask for nothing.
+ */
 export function keysWithoutEffect(config: Config): readonly string[] {
   const defaults = defaultConfig();
   return [...fieldsOf(configRoot)]
-    .filter(({ path }) => !isDeepStrictEqual(valueAt(config, path), valueAt(defaults, path)))
+    .filter(({ path }) => {
+      const value = valueAt(config, path);
+      return value !== '' && !isDeepStrictEqual(value, valueAt(defaults, path));
+    })
     .map(({ path }) => path.join('.'))
     .filter((key) => NOT_YET.some((listed) => key === listed || key.startsWith(`${listed}.`)));
 }

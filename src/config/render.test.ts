@@ -92,9 +92,14 @@ test('keys without effect are named when they are set', () => {
   assert.deepEqual(keysWithoutEffect(defaultConfig()), []);
   const config = configSchema.parse({
     secureBoot: { enabled: true },
+    containerSignature: { subjectRegExp: '', issuer: 'x' },
     cache: { s3: { bucket: 'image-factory' }, oci: { insecure: true } },
     http: { externalURL: 'http://x' },
     artifacts: { schematic: { insecure: true } },
   } as never);
-  assert.deepEqual(keysWithoutEffect(config), ['cache.oci.insecure', 'secureBoot.enabled']);
+  assert.deepEqual(keysWithoutEffect(config), [
+    'containerSignature.issuer',
+    'cache.oci.insecure',
+    'secureBoot.enabled',
+  ]);
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FactoryError } from '../errors.ts';
 import { jsonLog } from './json-log.ts';
 import { type LogLevel, parseLogLevel } from './levels.ts';
-import { redactField } from './redact.ts';
+import { redactField, redactText } from './redact.ts';
 
 function capture(level: LogLevel = 'debug') {
   const lines: string[] = [];
@@ -77,7 +77,7 @@ test('secrets do not appear', () => {
     error: new Error('at https://topsecret@host/?X-Amz-Signature=topsecret'),
     headers: {
       'set-cookie': ['topsecret'],
-      via: 'Bearer topsecret.topsecret',
+      via: 'Bearer topsecret.topsecret0',
       nested: { client_secret: 'topsecret' },
     },
     extraKernelArgs: ['topsecret'],
@@ -86,6 +86,10 @@ test('secrets do not appear', () => {
   });
   assert.doesNotMatch(lines.join(), /topsecret/);
   assert.match(lines.join(), /a=b/);
+  for (const text of ['Basic Authentication is off', 'bearer authentication', 'a https://h/p@x']) {
+    assert.equal(redactText(text), text);
+  }
+  assert.equal(redactText('basic dTpw0A=='), 'basic ***');
 });
 
 test('values that JSON cannot hold are described', () => {

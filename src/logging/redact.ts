@@ -5,7 +5,8 @@ const SECRET_NAMES =
 /** User information of a URL, credentials of an HTTP header, secret parameters of a query (RFC 3986, 7235). */
 const SECRET_TEXTS: readonly (readonly [RegExp, string])[] = [
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi, '$1***@'],
-  [/\b(bearer|basic)\s+[a-z0-9._~+/=-]{6,}/gi, '$1 ***'],
+  // Words after "basic" in a sentence are not credentials: those have digits, capitals or padding inside.
+  [/\b([Bb]earer|[Bb]asic|BEARER|BASIC)\s+(?=\S+[0-9A-Z=])[A-Za-z0-9._~+/=-]{6,}/g, '$1 ***'],
   [/([?&](?:[a-z0-9_-]*(?:token|signature|credential|password|secret)|sig|code|key)=)[^&\s"'#]+/gi, '$1***'],
 ];
 
