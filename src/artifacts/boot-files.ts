@@ -49,12 +49,13 @@ export function bootFilesOf(
     if (entry?.type !== 'file' || extent?.kind !== 'data') {
       throw badArtifact('ARTIFACT_FILE_MISSING', `failed to find artifact: ${path} in image ${tree.digest}`);
     }
-    const { content } = entry;
+    const { source } = extent;
     const leaf: LeafBlob = {
-      size: content.size,
+      size: source.size,
       nature: tree.natures.get(path) ?? 'plain',
-      key: extent.source.key,
-      read: (offset, length, signal) => content.read(offset, length, signal),
+      key: source.key,
+      ...(source.file === undefined ? {} : { file: source.file }),
+      read: (offset, length, signal) => source.read(offset, length, signal),
       extents: () => leafExtents(leaf),
     };
     return leaf;

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { orAborted } from '../store/abortable.ts';
 
 export interface RefreshedOptions<T> {
   /** For the log and for errors. */
@@ -46,7 +47,7 @@ export class Refreshed<T> {
   async get(signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     const kept = this.#value;
-    if (kept === undefined) return waiting(this.#refresh(), signal);
+    if (kept === undefined) return orAborted(this.#refresh(), signal);
     const age = this.#options.clock.now() - kept.at;
     if (age < this.#options.interval) return kept.value;
     if (this.#mayTry()) this.#refresh().catch(ignored);
@@ -70,7 +71,7 @@ export class Refreshed<T> {
     const patience = Promise.withResolvers<T>();
     const timer = setTimeout(() => patience.resolve(old), PATIENCE);
     try {
-      return await waiting(Promise.race([running.catch(() => old), patience.promise]), signal);
+      return await orAborted(Promise.race([running.catch(() => old), patience.promise]), signal);
     } finally {
       clearTimeout(timer);
     }
@@ -93,7 +94,7 @@ export class Refreshed<T> {
     const { what, load, clock, log, timeout = LOAD_TIMEOUT } = this.#options;
     const deadline = AbortSignal.timeout(timeout);
     try {
-      const value = await waiting(load(this.#value?.value, deadline), deadline);
+      const value = await orAborted(load(this.#value?.value, deadline), deadline);
       this.#value = { value, at: clock.now() };
       this.#failures = 0;
       return value;
@@ -120,17 +121,3 @@ export class Refreshed<T> {
 
 /** Reported by the load itself. */
 const ignored = (): void => {};
-
-/** The promise's outcome, unless the signal aborts before. */
-export async function waiting<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}

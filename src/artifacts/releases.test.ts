@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Blob, leafExtents } from '../blob/blob.ts';
 import { readAll } from '../blob/consume.ts';
+import { fileBlob, filePart } from '../blob/file.ts';
 import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/names.ts';
 import { generateSigningKeyPem, signingKey } from '../signing/signing-key.ts';
@@ -72,6 +73,10 @@ test('boot files of both architectures come from one extraction, which outlives 
       assert.equal(blob.key, sha256(content));
       assert.equal(blob.nature, nature);
       assert.deepEqual([...blob.extents()], [...leafExtents(blob)]);
+      // Other threads read it from its file.
+      const part = filePart(blob);
+      const again = fileBlob(part.path, part);
+      assert.deepEqual(await bytesOf(again), Buffer.from(content));
     }
   }
   const calls = paths(upstream).filter((call) => call.includes('/blobs/') && call.startsWith('GET'));

@@ -9,8 +9,6 @@ export const envelopeSchema = z.object({
   signatures: z.array(z.object({ sig: base64Bytes })).length(1),
 });
 
-export type Envelope = z.infer<typeof envelopeSchema>;
-
 /** Payload type of in-toto statements. */
 export const IN_TOTO = 'application/vnd.in-toto+json';
 

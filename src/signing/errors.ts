@@ -1,4 +1,4 @@
-import { FactoryError } from '../errors.ts';
+import { type ErrorKind, type ErrorOptions, FactoryError } from '../errors.ts';
 
 /** The codes of this folder. */
 export type SigningCode =
@@ -9,17 +9,31 @@ export type SigningCode =
   | 'SIGNATURE_INVALID'
   | 'SIGNATURE_SUBJECT_MISSING';
 
+export function signingError(
+  kind: ErrorKind,
+  code: SigningCode,
+  message: string,
+  options: ErrorOptions = {},
+): FactoryError {
+  return new FactoryError(kind, code, message, options);
+}
+
+/** A key, public or private, that cannot be used. Never says anything of what it was read from. */
+export function invalidKey(message: string, options: ErrorOptions = {}): FactoryError {
+  return signingError('invalid', 'SIGNATURE_KEY_INVALID', message, options);
+}
+
 /** Seconds until a failed verification is worth another try: signatures may follow their image. */
 const RETRY_AFTER = 60;
 
 /** A signature, or what carries it, that cannot be accepted: upstream's fault. */
-export function badSignature(message: string, cause?: unknown): FactoryError {
-  return new FactoryError('upstream', 'SIGNATURE_INVALID', message, { cause, retryAfter: RETRY_AFTER });
+export function badSignature(message: string): FactoryError {
+  return signingError('upstream', 'SIGNATURE_INVALID', message, { retryAfter: RETRY_AFTER });
 }
 
 /** Nothing that could be verified was found. */
 export function missingSignature(message: string): FactoryError {
-  return new FactoryError('upstream', 'SIGNATURE_MISSING', message, { retryAfter: RETRY_AFTER });
+  return signingError('upstream', 'SIGNATURE_MISSING', message, { retryAfter: RETRY_AFTER });
 }
 
 /**

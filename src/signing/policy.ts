@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { FactoryError } from '../errors.ts';
 import { type Log, silentLog } from '../log.ts';
+import { invalidKey, signingError } from './errors.ts';
 import { parseHashAlgorithm, type SignatureKey, signatureKey } from './public-key.ts';
 
 /** The section `containerSignature` of the configuration (`spec/configuration.md`). */
@@ -45,7 +45,7 @@ export async function verificationPolicy(
     log.error(`every pull will fail: ${KEYLESS_UNAVAILABLE}`);
     return { type: 'keyless' };
   }
-  throw new FactoryError(
+  throw signingError(
     'invalid',
     'SIGNATURE_POLICY_INVALID',
     'no verification options provided: set containerSignature.publicKeyFile or containerSignature.disabled',
@@ -68,11 +68,6 @@ async function readKey(path: string, hash: ReturnType<typeof parseHashAlgorithm>
     return signatureKey(await readFile(path, 'utf8'), hash);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FactoryError(
-      'invalid',
-      'SIGNATURE_KEY_INVALID',
-      `failed to get signature verifier for key ${path}: ${reason}`,
-      { cause },
-    );
+    throw invalidKey(`failed to get signature verifier for key ${path}: ${reason}`, { cause });
   }
 }

@@ -6,7 +6,7 @@ import {
   type VerifyKeyObjectInput,
   verify,
 } from 'node:crypto';
-import { FactoryError } from '../errors.ts';
+import { invalidKey, signingError } from './errors.ts';
 
 /** Hash algorithms of signatures by a configured key (`spec/artifacts.md` §6.1). */
 export const HASH_ALGORITHMS = ['sha224', 'sha256', 'sha384', 'sha512'] as const;
@@ -17,7 +17,7 @@ export function parseHashAlgorithm(text: string): HashAlgorithm {
   const name = text.trim().toLowerCase();
   const found = HASH_ALGORITHMS.find((algorithm) => algorithm === (name === '' ? 'sha256' : name));
   if (found === undefined) {
-    throw new FactoryError('invalid', 'SIGNATURE_POLICY_INVALID', `unknown digest algorithm: ${text.trim()}`);
+    throw signingError('invalid', 'SIGNATURE_POLICY_INVALID', `unknown digest algorithm: ${text.trim()}`);
   }
   return found;
 }
@@ -61,28 +61,20 @@ export function keyHash(key: KeyObject): Buffer {
 function readPublicKey(pem: string): KeyObject {
   // createPublicKey would take a private key too, and derive: a private key in this place is a mistake.
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
-    throw new FactoryError(
-      'invalid',
-      'SIGNATURE_KEY_INVALID',
-      'a private key was given instead of a public key',
-    );
+    throw invalidKey('a private key was given instead of a public key');
   }
   let key: KeyObject;
   try {
     key = createPublicKey(pem);
   } catch (cause) {
-    throw new FactoryError('invalid', 'SIGNATURE_KEY_INVALID', 'not a PEM public key', { cause });
+    throw invalidKey('not a PEM public key', { cause });
   }
   const type = key.asymmetricKeyType;
   if (type !== 'ec' && type !== 'rsa' && type !== 'ed25519') {
-    throw new FactoryError(
-      'invalid',
-      'SIGNATURE_KEY_INVALID',
-      `keys of type ${type ?? 'unknown'} are not supported: use ECDSA, RSA or Ed25519`,
-    );
+    throw invalidKey(`keys of type ${type ?? 'unknown'} are not supported: use ECDSA, RSA or Ed25519`);
   }
   if (type === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) {
-    throw new FactoryError('invalid', 'SIGNATURE_KEY_INVALID', 'RSA keys need at least 2048 bits');
+    throw invalidKey('RSA keys need at least 2048 bits');
   }
   return key;
 }

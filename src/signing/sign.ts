@@ -1,10 +1,10 @@
 import { bytesBlob } from '../blob/bytes.ts';
 import { SOURCE_DATE_EPOCH } from '../clock.ts';
-import { FactoryError } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { Digest } from '../oci/names.ts';
 import type { Descriptor, Repository, RepositoryWriter } from '../oci/repository.ts';
 import { BUNDLE_MEDIA_TYPE, createBundle, type MessageSigner } from './bundle.ts';
+import { signingError } from './errors.ts';
 import { SIGNATURE_ANNOTATION, SIMPLE_SIGNING_MEDIA_TYPE, simpleSigningPayload } from './simple-signing.ts';
 import { signatureTag } from './verify-legacy.ts';
 
@@ -65,7 +65,7 @@ export async function signBundle(
 ): Promise<Descriptor> {
   const subject = await repository.resolve(digest, signal);
   if (subject === undefined) {
-    throw new FactoryError(
+    throw signingError(
       'not-found',
       'SIGNATURE_SUBJECT_MISSING',
       `cannot sign ${repository.name}@${digest}: it is not in the repository`,

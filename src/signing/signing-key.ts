@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { FactoryError } from '../errors.ts';
 import type { MessageSigner } from './bundle.ts';
+import { invalidKey } from './errors.ts';
 import { keyHash } from './public-key.ts';
 
 /** An ECDSA key that signs over SHA-256, whatever its curve (`spec/registry.md` §8). */
@@ -15,16 +15,10 @@ export function signingKey(pem: string): SigningKey {
   try {
     key = createPrivateKey(pem);
   } catch {
-    throw new FactoryError(
-      'invalid',
-      'SIGNATURE_KEY_INVALID',
-      'not an unencrypted PEM private key (SEC1 or PKCS#8)',
-    );
+    throw invalidKey('not an unencrypted PEM private key (SEC1 or PKCS#8)');
   }
   if (key.asymmetricKeyType !== 'ec') {
-    throw new FactoryError(
-      'invalid',
-      'SIGNATURE_KEY_INVALID',
+    throw invalidKey(
       `signing keys of type ${key.asymmetricKeyType ?? 'unknown'} are not supported: use ECDSA (P-256)`,
     );
   }

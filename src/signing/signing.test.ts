@@ -8,7 +8,9 @@ import { FactoryError } from '../errors.ts';
 import { silentLog } from '../log.ts';
 import { digestOf } from '../oci/digest.ts';
 import { type Digest, parseDigest, parseRepositoryName } from '../oci/names.ts';
+import type { Descriptor } from '../oci/repository.ts';
 import { runProgram } from '../process/run.ts';
+import { bundleSignature, legacySignature } from '../testing/sandbox/signatures.ts';
 import { createBundle, type MessageSigner, parseBundle } from './bundle.ts';
 import { preAuthEncoding } from './dsse.ts';
 import { type MemoryRepository, memoryRepository } from './memory-repository.testing.ts';
@@ -69,6 +71,23 @@ test('what we sign verifies, by its own way and no other key', async () => {
     assert.equal(await verifier.verify(repository, digest), method);
     const stranger = imageVerifier({ type: 'key', key: signatureKey(other.publicKeyPem, 'sha256') });
     assert.match(await reason(stranger.verify(repository, digest)), /was not signed with the configured key/);
+  }
+});
+
+test('signatures that others make verify too', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const verifies = imageVerifier({ type: 'key', key: signatureKey(pem(publicKey), 'sha256') });
+  for (const build of [
+    (subject: Descriptor) => bundleSignature(subject, privateKey),
+    // It names the original's repository, as the signature of a mirrored image does.
+    (subject: Descriptor) => legacySignature('siderolabs/other', subject, privateKey),
+  ]) {
+    const repository = memoryRepository();
+    const digest = await pushImage(repository);
+    const { manifest, blobs, tag } = build(repository.manifests.get(digest)!.descriptor);
+    for (const { descriptor, bytes } of blobs) repository.blobs.set(descriptor.digest, bytes);
+    await repository.pushManifest(tag ?? manifest.descriptor.digest, MANIFEST, manifest.bytes);
+    assert.match(await verifies.verify(repository, digest), tag === undefined ? /^bundled/ : /^legacy/);
   }
 });
 

@@ -1,6 +1,7 @@
 import { FactoryError, isAbort, withContext } from '../errors.ts';
 import type { Digest } from '../oci/names.ts';
 import type { RepositoryReader } from '../oci/repository.ts';
+import { signingError } from './errors.ts';
 import { KEYLESS_UNAVAILABLE, policyFingerprint, type VerificationPolicy } from './policy.ts';
 import type { SignatureKey } from './public-key.ts';
 import { verifyBundled } from './verify-bundled.ts';
@@ -31,7 +32,7 @@ export function imageVerifier(policy: VerificationPolicy): ImageVerifier {
           case 'key':
             return await verifyByKey(repository, digest, policy.key, signal);
           case 'keyless':
-            throw new FactoryError('not-implemented', 'SIGNATURE_KEYLESS_UNAVAILABLE', KEYLESS_UNAVAILABLE);
+            throw signingError('not-implemented', 'SIGNATURE_KEYLESS_UNAVAILABLE', KEYLESS_UNAVAILABLE);
         }
       } catch (error) {
         if (isAbort(error) || signal?.aborted) throw error;

@@ -7,8 +7,8 @@ import { missingSignature, refusal } from './errors.ts';
 import type { SignatureKey } from './public-key.ts';
 import { readSmallBlob } from './small-blob.ts';
 
-/** A real bundle has 7 KB; statements about many subjects are larger. */
-const BUNDLE_LIMIT = 4 << 20;
+/** Bytes. A real bundle has 7 KB; larger ones attest other things. */
+const BUNDLE_LIMIT = 1 << 20;
 /** Referrers that are looked at: a registry must not make us fetch for ever. */
 const REFERRERS_LIMIT = 256;
 

@@ -276,7 +276,7 @@ test('a directory in use is refused, left alone, and free again after kill -9', 
   t.after(() => other.kill('SIGKILL'));
   const exited = once(other, 'exit');
   let keys = 0;
-  for await (const chunk of other.stdout) {
+  for await (const chunk of other.stdout.iterator({ destroyOnReturn: false })) {
     keys += String(chunk).split('\n').length - 1;
     if (keys >= 3) break;
   }
@@ -290,7 +290,7 @@ test('a directory in use is refused, left alone, and free again after kill -9', 
   );
   assert.notDeepEqual(await readdir(join(directory, 'work')), []);
   other.kill('SIGKILL');
-  await exited;
+  assert.deepEqual(await exited, [null, 'SIGKILL']);
   const store = await opened(t, { directory });
   assert.deepEqual(await readdir(join(directory, 'work')), []);
   const entries = await readdir(join(directory, 'entries'));

@@ -3,11 +3,10 @@ import { renameSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { LeafBlob, Nature } from '../blob/blob.ts';
-import { fileBlob } from '../blob/file.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import { type Log, silentLog } from '../log.ts';
+import { orAborted } from './abortable.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { diskFullError, isDiskFull } from './disk-full.ts';
 import {
@@ -19,7 +18,9 @@ import {
   stampPath,
   syncDirectory,
 } from './entry-directory.ts';
+import { pinnedEntry } from './pinned-entry.ts';
 import type { LocalStore, ScratchDirectory, StoredEntry } from './store.ts';
+import { joined, type Waiter } from './waiters.ts';
 
 export interface LocalStoreOptions {
   /** Made when absent; of this process alone while the store is open. */
@@ -89,11 +90,6 @@ interface Entry {
   /** Milliseconds of the last use as known here, and as written to the disk. */
   usedAt: number;
   stampedAt: number;
-}
-
-interface Waiter {
-  readonly resolve: (entry: StoredEntry) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 type Make = (directory: string, signal: AbortSignal) => Promise<void>;
@@ -193,11 +189,16 @@ class DirectoryStore implements OpenLocalStore {
   }
 
   #evict(entry: Entry): void {
-    const trash = join(this.#root, 'work', `evicted-${randomUUID()}`);
-    // At once and not in the background: the same key may be made again before the next turn.
-    renameSync(entry.directory, trash);
     this.#entries.delete(entry.content.key);
     this.#bytes -= entry.bytes;
+    const trash = join(this.#root, 'work', `evicted-${randomUUID()}`);
+    try {
+      // At once and not in the background: the same key may be made again before the next turn.
+      renameSync(entry.directory, trash);
+    } catch (error) {
+      this.#log.warn('failed to evict from the local store', { directory: entry.directory, error });
+      return;
+    }
     this.#log.debug('evicted from the local store', { key: entry.content.key, bytes: entry.bytes });
     const removed = rm(trash, { recursive: true, force: true }).finally(() =>
       this.#evictions.delete(removed),
@@ -217,7 +218,7 @@ class DirectoryStore implements OpenLocalStore {
       const seconds = entry.usedAt / 1000;
       this.#inBackground(utimes(stampPath(entry.directory), seconds, seconds));
     }
-    return pinnedEntry(entry, () => {
+    return pinnedEntry(entry.directory, entry.content, () => {
       entry.pins--;
       if (entry.pins === 0) this.fit();
     });
@@ -268,6 +269,8 @@ class DirectoryStore implements OpenLocalStore {
     try {
       const content = await orAborted(made, signal);
       const place = join(this.#root, 'entries', directoryName(key));
+      // What lies there is no entry any more: its eviction failed, or somebody else put it there.
+      await rm(place, { recursive: true, force: true });
       await rename(work, place);
       await syncDirectory(join(this.#root, 'entries'));
       return this.adopt(place, content, this.#clock.now());
@@ -298,80 +301,6 @@ class DirectoryStore implements OpenLocalStore {
       .finally(() => this.#background.delete(tracked));
     this.#background.add(tracked);
   }
-}
-
-/** Waits for the making of an entry, or leaves when the caller's signal aborts; the making goes on. */
-function joined(waiters: Set<Waiter>, signal: AbortSignal | undefined): Promise<StoredEntry> {
-  const { promise, resolve, reject } = Promise.withResolvers<StoredEntry>();
-  const leave = (): void => {
-    waiters.delete(waiter);
-    reject(signal?.reason);
-  };
-  const waiter: Waiter = {
-    resolve: (entry) => {
-      signal?.removeEventListener('abort', leave);
-      resolve(entry);
-    },
-    reject: (error) => {
-      signal?.removeEventListener('abort', leave);
-      reject(error);
-    },
-  };
-  waiters.add(waiter);
-  signal?.addEventListener('abort', leave, { once: true });
-  return promise;
-}
-
-/** The promise's outcome, or the signal's reason when that comes first. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}
-
-function pinnedEntry(entry: Entry, unpin: () => void): StoredEntry {
-  const { key, sizes } = entry.content;
-  let disposed = false;
-  const known = (name: string): number => {
-    const size = sizes.get(name);
-    if (disposed) {
-      throw new FactoryError(
-        'internal',
-        'STORE_ENTRY_DISPOSED',
-        `store entry ${key} is used after its disposal`,
-      );
-    }
-    if (size === undefined) {
-      throw new FactoryError(
-        'internal',
-        'STORE_FILE_MISSING',
-        `store entry ${key} has no file ${JSON.stringify(name)}`,
-      );
-    }
-    return size;
-  };
-  const path = (name: string): string => {
-    known(name);
-    return join(entry.directory, FILES, name);
-  };
-  return {
-    key,
-    path,
-    blob: (name: string, nature: Nature = 'plain'): LeafBlob =>
-      fileBlob(path(name), { size: known(name), nature, key: `${key}/${name}` }),
-    has: (name) => sizes.has(name),
-    names: () => [...sizes.keys()],
-    [Symbol.dispose]: () => {
-      if (disposed) return;
-      disposed = true;
-      unpin();
-    },
-  };
 }
 
 function closedError(root: string): FactoryError {
