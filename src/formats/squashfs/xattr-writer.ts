@@ -35,8 +35,8 @@ export class XattrWriter {
         throw unsupported(path, `the attribute ${name} is larger than ${VALUE_LIMIT} bytes`);
       const suffix = Buffer.from(name.slice(prefix.length));
       record.u16(type, suffix.length).bytes(suffix).u32(value.length).bytes(value);
-      // What listxattr needs: names with their final NUL, as mksquashfs counts them.
-      size += nameSize + 1;
+      // As mksquashfs counts: full names with a final NUL, and values.
+      size += nameSize + 1 + value.length;
     }
     const bytes = record.finish();
     const key = Buffer.from(bytes).toString('latin1');
