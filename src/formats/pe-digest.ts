@@ -28,6 +28,6 @@ export async function authenticodeDigest(image: Blob, signal?: AbortSignal): Pro
   const end = image.size - pe.certificates.size;
   if (hashed > end) throw peError('its sections overlap');
   await update(hashed, end);
-  hash.update(new Uint8Array((8 - (image.size % 8)) % 8));
+  hash.update(new Uint8Array((8 - (end % 8)) % 8));
   return hash.digest();
 }

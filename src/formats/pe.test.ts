@@ -162,3 +162,34 @@ test('the digest leaves out checksum and certificates', async () => {
   assert.notDeepEqual(await authenticodeDigest(bytesBlob(other)), plain);
   assert.ok(findSection(await readPe(bytesBlob(signed)), '.sbat'));
 });
+
+test('sbsign signs the digest, with and without bytes after the sections', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'pe-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
+  const subject = ['-subj', '/CN=test', '-days', '1'];
+  await run('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    ...subject,
+  ]);
+  const image = await appendSections(bytesBlob(stub), [{ name: '.linux', content: textBlob('L') }], {
+    timestamp: 1,
+  });
+  for (const rest of [0, 16]) {
+    const [file, signed] = [join(dir, `${rest}.efi`), join(dir, `${rest}.signed`)];
+    await writeFile(file, Buffer.concat([await readAll(image), Buffer.alloc(rest, 1)]));
+    await run('sbsign', ['--key', key, '--cert', cert, '--output', signed, file]);
+    const bytes = await readFile(signed);
+    const { certificates } = await readPe(bytesBlob(bytes));
+    const signature = bytes.subarray(certificates.offset, certificates.offset + certificates.size);
+    assert.ok(signature.includes(Buffer.from(await authenticodeDigest(bytesBlob(bytes)))), `${rest} bytes`);
+  }
+});
