@@ -6,7 +6,7 @@ import { FactoryError } from '../errors.ts';
 import { checkBytes, digestOf, verified } from './digest.ts';
 import { type LayoutFiles, repositoryDirectory } from './layout-files.ts';
 import { isIndexType, isManifestType, MAX_MANIFEST } from './media-types.ts';
-import { type Digest, isDigest, type RepositoryName } from './names.ts';
+import { checkReference, type Digest, isDigest, type RepositoryName } from './names.ts';
 import { listReferrers, parseSubject, referrerDescriptor } from './referrers.ts';
 import type { Descriptor, RawManifest, Reference, Repository } from './repository.ts';
 
@@ -24,7 +24,9 @@ export class LayoutRepository implements Repository {
 
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor | undefined> {
     signal?.throwIfAborted();
-    const path = isDigest(reference) ? join('_manifests', linkName(reference)) : join('_tags', reference);
+    const path = isDigest(reference)
+      ? join('_manifests', linkName(reference))
+      : join('_tags', checkReference(reference));
     const bytes = await this.#files.read(join(this.#directory, path));
     if (bytes === undefined) return undefined;
     const descriptor = this.#parseDescriptor(path, bytes);
@@ -124,7 +126,7 @@ export class LayoutRepository implements Repository {
       const message = `${thing}: ${JSON.stringify(mediaType)} is not the type of a manifest`;
       throw new FactoryError('invalid', 'OCI_MANIFEST_INVALID', message);
     }
-    if (isDigest(reference)) checkBytes(thing, reference, bytes);
+    if (isDigest(checkReference(reference))) checkBytes(thing, reference, bytes);
     const digest = isDigest(reference) ? reference : digestOf(bytes);
     const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
     const image = parseSubject({ descriptor, bytes });

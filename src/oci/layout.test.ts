@@ -34,11 +34,10 @@ test('a process that is killed while it writes leaves nothing torn', async (t) =
   ] as const) {
     const writer = spawn(process.execPath, [child, root], { stdio: ['ignore', 'pipe', 'inherit'] });
     const exited = once(writer, 'exit');
+    // Not `for await`: leaving it would close the pipe, and the writer would end of that.
+    const reports = writer.stdout[Symbol.asyncIterator]();
     let seen = 0;
-    for await (const chunk of writer.stdout) {
-      seen += String(chunk).split('\n').length - 1;
-      if (seen >= lines) break;
-    }
+    while (seen < lines) seen += String((await reports.next()).value).split('\n').length - 1;
     await delay(milliseconds);
     writer.kill('SIGKILL');
     await exited;

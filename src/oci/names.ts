@@ -45,3 +45,9 @@ export function registryHost(name: RepositoryName): string {
 export function repositoryPath(name: RepositoryName): string {
   return name.slice(name.indexOf('/') + 1);
 }
+
+/** A reference as it may stand in a path: a digest or a tag. Throws `OCI_TAG_INVALID`. */
+export function checkReference<T extends string>(reference: T): T {
+  if (!isDigest(reference)) parseTag(reference);
+  return reference;
+}

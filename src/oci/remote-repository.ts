@@ -8,7 +8,7 @@ import { badAnswer, digestMismatch } from './errors.ts';
 import { type ImageIndex, type ImageManifest, parseImage } from './image.ts';
 import type { TransferLimiter } from './limiter.ts';
 import { ACCEPT_MANIFESTS, isIndexType, isManifestType, MAX_MANIFEST, OCI_INDEX } from './media-types.ts';
-import { type Digest, isDigest, type RepositoryName } from './names.ts';
+import { checkReference, type Digest, isDigest, type RepositoryName } from './names.ts';
 import { nextPage } from './pagination.ts';
 import {
   listReferrers,
@@ -56,7 +56,7 @@ export class RemoteRepository implements Repository {
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor | undefined> {
     const answer = await this.#send({
       method: 'HEAD',
-      target: this.#url(`manifests/${reference}`),
+      target: this.#url(`manifests/${checkReference(reference)}`),
       headers: { accept: ACCEPT_MANIFESTS },
       what: `manifest ${reference}`,
       expected: [200, 404, 405],
@@ -84,7 +84,7 @@ export class RemoteRepository implements Repository {
     const read = await this.#read(
       {
         method: 'GET',
-        target: this.#url(`manifests/${reference}`),
+        target: this.#url(`manifests/${checkReference(reference)}`),
         headers: { accept: ACCEPT_MANIFESTS },
         what,
         expected: [200, 404],
@@ -247,7 +247,7 @@ export class RemoteRepository implements Repository {
     const image = parseSubject({ descriptor, bytes });
     const answer = await this.#send({
       method: 'PUT',
-      target: this.#url(`manifests/${reference}`),
+      target: this.#url(`manifests/${checkReference(reference)}`),
       headers: { 'content-type': mediaType },
       body: () => bytes,
       what: `manifest ${reference}`,

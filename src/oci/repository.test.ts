@@ -183,6 +183,20 @@ const behaviours: Readonly<Record<string, (open: (path: string) => Repository) =
     assert.deepEqual(await repository.referrers(absent), []);
     await repository.deleteManifest(absent);
   },
+  'a reference that is neither a digest nor a tag is refused': async (open) => {
+    const repository = open('a/names');
+    for (const text of ['../x', '.', '', 'a/b', 'sha256:00', 'x?y', '%2e%2e', 'x'.repeat(129)]) {
+      const reference = text as Digest;
+      await assert.rejects(repository.resolve(reference), { code: 'OCI_TAG_INVALID' }, text);
+      await assert.rejects(repository.manifest(reference), { code: 'OCI_TAG_INVALID' }, text);
+      const push = repository.pushManifest(
+        reference,
+        OCI_INDEX,
+        Buffer.from('{"schemaVersion":2,"manifests":[]}'),
+      );
+      await assert.rejects(push, { code: 'OCI_TAG_INVALID' }, text);
+    }
+  },
   'blobs come back whole and in ranges': async (open) => {
     const repository = open('a/blobs');
     for (const size of [0, 1, 999, 1000, 1001, 123_456, 2_500_000]) {

@@ -3,7 +3,7 @@ import { isAbort } from '../errors.ts';
 import { Authorizer, type Scope } from './authorization.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Credential, CredentialFinder } from './credentials.ts';
-import { isPlainHttpHost } from './endpoint.ts';
+import { hostnameOf, isInternalAddress, isPlainHttpHost } from './endpoint.ts';
 import { badAnswer, refused } from './errors.ts';
 import { isRetriedStatus, isTransient, parseRetryAfter, pause, type RetryPolicy } from './retry.ts';
 import type { Transport, TransportAnswer, TransportRequest } from './transport.ts';
@@ -109,6 +109,10 @@ export class Session {
     }
     if (url.protocol === 'http:' && origin.protocol === 'https:' && !this.#isPlainAllowed()) {
       throw badAnswer('OCI_REDIRECT_REFUSED', `${origin.host} names ${url.host} over plain HTTP`);
+    }
+    const isElsewhere = hostnameOf(url.host) !== hostnameOf(origin.host);
+    if (isElsewhere && isInternalAddress(hostnameOf(url.host)) && !this.#isPlainAllowed()) {
+      throw badAnswer('OCI_REDIRECT_REFUSED', `${origin.host} names the internal address ${url.host}`);
     }
     return url;
   }

@@ -50,7 +50,7 @@ const USER_AGENT = 'image-factory';
 /** HTTP with pooled connections, proxies, time-outs and redirects that do not leak credentials. */
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #dispatchers = new Map<boolean, Dispatcher>();
+  readonly #dispatchers = new Map<string, Dispatcher>();
 
   constructor(options: TransportOptions = {}) {
     this.#options = options;
@@ -96,7 +96,7 @@ export class Transport {
     const authorization = isHome ? request.authorization : undefined;
     try {
       request.signal?.throwIfAborted();
-      const answer = await this.#dispatcher(request.unverified ?? false).request({
+      const answer = await this.#dispatcher(url.protocol, request.unverified ?? false).request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method: request.method,
@@ -118,22 +118,23 @@ export class Transport {
     }
   }
 
-  #dispatcher(unverified: boolean): Dispatcher {
-    const known = this.#dispatchers.get(unverified);
+  #dispatcher(protocol: string, unverified: boolean): Dispatcher {
+    const key = `${protocol}${unverified ? ' unverified' : ''}`;
+    const known = this.#dispatchers.get(key);
     if (known !== undefined) return known;
     const { authorities = [], proxies = {} } = this.#options;
     const timeouts = { ...DEFAULT_TIMEOUTS, ...this.#options.timeouts };
-    const tls = {
-      rejectUnauthorized: !unverified,
-      ...(authorities.length === 0 ? {} : { ca: [...getCACertificates('default'), ...authorities] }),
-    };
+    const tls = authorities.length === 0 ? {} : { ca: [...getCACertificates('default'), ...authorities] };
+    const targetTls = { ...tls, rejectUnauthorized: !unverified };
     const made = new EnvHttpProxyAgent({
-      // Empty texts, not absent ones: those would be taken from this process's environment.
-      httpProxy: proxies.http ?? '',
-      httpsProxy: proxies.https ?? '',
+      // Empty texts, not absent ones: those would be taken from this process's environment. One agent a scheme,
+      // because it would send HTTPS through the proxy for HTTP when there is no other.
+      httpProxy: protocol === 'http:' ? (proxies.http ?? '') : '',
+      httpsProxy: protocol === 'https:' ? (proxies.https ?? '') : '',
       noProxy: ['localhost', '127.0.0.1', '::1', proxies.none].filter(Boolean).join(','),
-      connect: { ...tls, timeout: timeouts.connect },
-      requestTls: tls,
+      connect: { ...targetTls, timeout: timeouts.connect },
+      requestTls: targetTls,
+      // The proxy is not the registry: what is insecure there is not here.
       proxyTls: tls,
       headersTimeout: timeouts.headers,
       bodyTimeout: timeouts.idleBody,
@@ -143,7 +144,7 @@ export class Transport {
       allowH2: false,
       pipelining: 1,
     });
-    this.#dispatchers.set(unverified, made);
+    this.#dispatchers.set(key, made);
     return made;
   }
 }
