@@ -43,7 +43,7 @@ export interface CatalogHome {
 export const IMAGE_DIGESTS = 'image-digests';
 export const DESCRIPTIONS = 'descriptions.yaml';
 export const OVERLAYS = 'overlays.yaml';
-export const CATALOG_FILE_LIMIT = 8 << 20;
+export const CATALOG_FILE_LIMIT = 4 << 20;
 const RECORDS_LIMIT = 10_000;
 
 const descriptionsSchema = z
@@ -77,12 +77,12 @@ export function parseExtensions(
     const line = untrimmed.trim();
     const at = line.indexOf('@');
     if (at < 0) continue;
-    const { path, tag } = reference(IMAGE_DIGESTS, line.slice(0, at));
+    const { path, tag, pulled } = reference(IMAGE_DIGESTS, line.slice(0, at), home);
     const text = texts.get(line);
     records.push({
       name: path,
       ref: `${home.registry}/${path}:${tag}`,
-      repository: joinRepository(home.registry, home.namespace, path),
+      repository: pulled,
       digest: catalogDigest(IMAGE_DIGESTS, line.slice(at + 1)),
       author: text?.author ?? '',
       description: text?.description ?? '',
@@ -102,12 +102,12 @@ export function parseOverlays(overlaysYaml: string, home: CatalogHome): readonly
     throw badArtifact('CATALOG_INVALID', `failed to find ${OVERLAYS} file`);
   }
   return overlays.map(({ name, image, digest }) => {
-    const { path } = reference(OVERLAYS, image);
+    const { path, pulled } = reference(OVERLAYS, image, home);
     return {
       name,
       image: path,
       ref: image,
-      repository: joinRepository(home.registry, home.namespace, path),
+      repository: pulled,
       digest: catalogDigest(OVERLAYS, digest),
     };
   });
@@ -165,15 +165,18 @@ export function findOverlay(
   );
 }
 
-function reference(file: string, text: string): TaggedReference {
+/** A reference, and the repository that its image is pulled from. */
+function reference(
+  file: string,
+  text: string,
+  home: CatalogHome,
+): TaggedReference & { readonly pulled: RepositoryName } {
   try {
-    return parseTaggedReference(text);
+    const tagged = parseTaggedReference(text);
+    return { ...tagged, pulled: joinRepository(home.registry, home.namespace, tagged.path) };
   } catch (cause) {
-    throw badArtifact(
-      'CATALOG_INVALID',
-      `${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      cause,
-    );
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw badArtifact('CATALOG_INVALID', `${file}: ${reason}`, cause);
   }
 }
 

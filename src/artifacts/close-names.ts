@@ -1,7 +1,7 @@
 /** The most names that are suggested. */
 const MOST = 3;
 /** Names are compared up to this length: longer ones are not typing mistakes. */
-const LONGEST = 200;
+const LONGEST = 100;
 
 /**
  * Names that may have been meant: those that end alike (`gvisor` for `siderolabs/gvisor`), and those within a few

@@ -9,20 +9,24 @@ class Source {
   readonly given: (string | undefined)[] = [];
   readonly warnings: string[] = [];
   readonly signals: AbortSignal[] = [];
-  readonly value = new Refreshed<string>({
-    what: 'the value',
-    interval: 1000,
-    timeout: 50,
-    clock: { now: () => this.now },
-    log: { ...silentLog, warn: (message) => void this.warnings.push(message) },
-    load: (previous, signal) => {
-      this.given.push(previous);
-      this.signals.push(signal);
-      const answer = Promise.withResolvers<string>();
-      this.answers.push(answer);
-      return answer.promise;
-    },
-  });
+  readonly value: Refreshed<string>;
+
+  constructor(timeout = 60_000) {
+    this.value = new Refreshed<string>({
+      what: 'the value',
+      interval: 1000,
+      timeout,
+      clock: { now: () => this.now },
+      log: { ...silentLog, warn: (message) => void this.warnings.push(message) },
+      load: (previous, signal) => {
+        this.given.push(previous);
+        this.signals.push(signal);
+        const answer = Promise.withResolvers<string>();
+        this.answers.push(answer);
+        return answer.promise;
+      },
+    });
+  }
 
   /** With a first value. */
   static async filled(): Promise<Source> {
@@ -68,11 +72,11 @@ test('who misses something in the old value waits for the new one, but not for e
 });
 
 test('a load that never ends is given up, its signal aborts, and the next one is another', async () => {
-  const source = new Source();
+  const source = new Source(20);
   await assert.rejects(source.value.get(), {
     code: 'ARTIFACT_TIMEOUT',
     kind: 'unavailable',
-    message: 'the value: no answer within 0.05 s',
+    message: 'the value: no answer within 0.02 s',
   });
   assert.equal(source.signals[0]?.aborted, true);
   const second = source.value.get();

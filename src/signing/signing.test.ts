@@ -483,6 +483,13 @@ test('keyless verification says what to set instead', async () => {
   assert.equal(await imageVerifier({ type: 'disabled' }).verify(repository, digest), 'verification disabled');
 });
 
+test('the pre-authentication encoding is that of the DSSE protocol', () => {
+  const encoded = preAuthEncoding('http://example.com/HelloWorld', Buffer.from('hello world'));
+  assert.equal(Buffer.from(encoded).toString(), 'DSSEv1 29 http://example.com/HelloWorld 11 hello world');
+  // Lengths are of bytes, not of characters.
+  assert.equal(Buffer.from(preAuthEncoding('é', Buffer.from('ü'))).toString(), 'DSSEv1 2 é 2 ü');
+});
+
 test('the payload is that of the reference vector', () => {
   const digest = parseDigest('sha256:40ecdf8e4aa30a2b47a52bc105549abed6c0a503c3b006d043714769c2278da9');
   const payload = simpleSigningPayload(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '../errors.ts';
@@ -88,9 +88,10 @@ export async function readEntry(
   return { key: metadata.data.key, sizes, usedAt: mtimeMs };
 }
 
-/** Where the time of an entry's last use is kept: as the modification time of its metadata. */
-export function stampPath(directory: string): string {
-  return join(directory, METADATA);
+/** Keeps the time of an entry's last use (milliseconds), as the modification time of its metadata. */
+export async function stampUse(directory: string, usedAt: number): Promise<void> {
+  // It may have been evicted meanwhile.
+  await utimes(join(directory, METADATA), usedAt / 1000, usedAt / 1000).catch(absent);
 }
 
 /** Makes the names in a directory durable. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { readAll } from '../blob/consume.ts';
 import { directoryName } from './entry-directory.ts';
 import { type LocalStoreOptions, type OpenLocalStore, openLocalStore } from './local-store.ts';
@@ -177,20 +178,22 @@ test('the order of use survives a restart', async (t) => {
 });
 
 test('make has a deadline of its own, also when it does not heed it', async (t) => {
-  const store = await opened(t, { makeTimeout: 20 });
+  const directory = await temporary(t);
+  const hasty = await openLocalStore({ directory, maxBytes: 1000, makeTimeout: 20 });
   const heeding = (_: string, signal: AbortSignal): Promise<void> =>
     new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason));
     });
-  await assert.rejects(store.obtain('k', heeding), { code: 'STORE_MAKE_TIMEOUT', kind: 'unavailable' });
+  await assert.rejects(hasty.obtain('k', heeding), { code: 'STORE_MAKE_TIMEOUT', kind: 'unavailable' });
   const gate = Promise.withResolvers<void>();
-  await assert.rejects(
-    store.obtain('k', () => gate.promise),
-    { code: 'STORE_MAKE_TIMEOUT' },
-  );
-  using entry = await store.obtain('k', file('then'));
-  assert.equal(await text(entry), 'then');
+  const deaf = (at: string): Promise<void> => gate.promise.then(() => file('too late')(at));
+  await assert.rejects(hasty.obtain('k', deaf), { code: 'STORE_MAKE_TIMEOUT' });
   gate.resolve();
+  await hasty[Symbol.asyncDispose]();
+  assert.deepEqual(await readdir(join(directory, 'work')), []);
+  const patient = await opened(t, { directory });
+  using entry = await patient.obtain('k', file('then'));
+  assert.equal(await text(entry), 'then');
 });
 
 test('closing stops what is being made', async (t) => {
@@ -266,6 +269,45 @@ test('damaged entries are removed when the store opens', async (t) => {
   assert.deepEqual(second.usage(), { bytes: 10, entries: 1, pinned: 0 });
   assert.deepEqual(await readdir(join(directory, 'entries')), [directoryName('whole')]);
   assert.deepEqual(await readdir(join(directory, 'work')), []);
+});
+
+test('whatever is asked for, what is held is whole, and the rest fits', async (t) => {
+  const maxBytes = 100;
+  const step = fc.record({
+    key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+    does: fc.constantFrom('obtain', 'obtain', 'lookup', 'release'),
+  });
+  const sizes: Readonly<Record<string, number>> = { a: 10, b: 30, c: 50, d: 70, e: 100, f: 130 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+      await using store = await openLocalStore({ directory: await temporary(t), maxBytes });
+      const held: StoredEntry[] = [];
+      for (const { key, does } of steps) {
+        if (does === 'release') held.shift()?.[Symbol.dispose]();
+        const taken = does === 'obtain' ? await store.obtain(key, file(key.repeat(sizes[key]!))) : undefined;
+        const found = does === 'lookup' ? store.lookup(key) : taken;
+        if (found !== undefined) held.push(found);
+        for (const entry of held) assert.equal(await text(entry), entry.key.repeat(sizes[entry.key]!));
+        const keys = new Set(held.map((entry) => entry.key));
+        const needed = [...keys].reduce((sum, one) => sum + sizes[one]!, 0);
+        const usage = store.usage();
+        assert.equal(usage.pinned, keys.size);
+        assert.ok(usage.bytes <= Math.max(maxBytes, needed), `${usage.bytes} bytes, ${needed} needed`);
+      }
+      for (const entry of held) entry[Symbol.dispose]();
+      assert.ok(store.usage().bytes <= maxBytes);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test('a directory that cannot be used is named', async (t) => {
+  const directory = join(await temporary(t), 'file');
+  await writeFile(directory, '');
+  await assert.rejects(openLocalStore({ directory, maxBytes: 1 }), {
+    code: 'STORE_UNUSABLE',
+    message: new RegExp(`^store directory ${directory} cannot be used: ENOTDIR`),
+  });
 });
 
 const child = fileURLToPath(new URL('local-store-child.testing.ts', import.meta.url));

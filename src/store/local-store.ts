@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { renameSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Clock, systemClock } from '../clock.ts';
@@ -15,7 +15,7 @@ import {
   FILES,
   readEntry,
   sealEntry,
-  stampPath,
+  stampUse,
   syncDirectory,
 } from './entry-directory.ts';
 import { pinnedEntry } from './pinned-entry.ts';
@@ -55,31 +55,52 @@ const STAMP_INTERVAL = 60_000;
  * Opens the local store in a directory:
  * `lock` (see `lockDirectory`), `entries/<sha256 of the key>/` (`entry.json` and `files/`), and `work/`, whose
  * content never outlives the process that made it and is swept here.
- * Throws `unavailable` `STORE_IN_USE`.
+ * Throws `unavailable` `STORE_IN_USE`, `internal` `STORE_UNUSABLE`.
  */
 export async function openLocalStore(options: LocalStoreOptions): Promise<OpenLocalStore> {
   const root = resolve(options.directory);
-  const log = options.log ?? silentLog;
-  await mkdir(join(root, 'entries'), { recursive: true, mode: 0o700 });
-  const lock = lockDirectory(root);
   try {
-    await rm(join(root, 'work'), { recursive: true, force: true });
-    await mkdir(join(root, 'work'), { mode: 0o700 });
-    const store = new DirectoryStore(root, options, lock);
-    for (const name of await readdir(join(root, 'entries'))) {
-      const directory = join(root, 'entries', name);
-      const found = await readEntry(directory, name);
-      if (found === undefined) {
-        log.warn('removing a damaged entry of the local store', { directory });
-        await rm(directory, { recursive: true, force: true });
-      } else store.adopt(directory, found, found.usedAt);
+    await mkdir(join(root, 'entries'), { recursive: true, mode: 0o700 });
+    const lock = lockDirectory(root);
+    try {
+      return await openLocked(root, options, lock);
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
     }
-    store.fit();
-    return store;
   } catch (error) {
-    lock[Symbol.dispose]();
-    throw error;
+    if (error instanceof FactoryError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new FactoryError(
+      'internal',
+      'STORE_UNUSABLE',
+      `store directory ${root} cannot be used: ${reason}`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+async function openLocked(
+  root: string,
+  options: LocalStoreOptions,
+  lock: Disposable,
+): Promise<DirectoryStore> {
+  const log = options.log ?? silentLog;
+  await rm(join(root, 'work'), { recursive: true, force: true });
+  await mkdir(join(root, 'work'), { mode: 0o700 });
+  const store = new DirectoryStore(root, options, lock);
+  for (const name of await readdir(join(root, 'entries'))) {
+    const directory = join(root, 'entries', name);
+    const found = await readEntry(directory, name);
+    if (found === undefined) {
+      log.warn('removing a damaged entry of the local store', { directory });
+      await rm(directory, { recursive: true, force: true });
+    } else store.adopt(directory, found, found.usedAt);
+  }
+  store.fit();
+  return store;
 }
 
 interface Entry {
@@ -215,8 +236,7 @@ class DirectoryStore implements OpenLocalStore {
     this.#entries.set(entry.content.key, entry);
     if (entry.usedAt - entry.stampedAt >= STAMP_INTERVAL) {
       entry.stampedAt = entry.usedAt;
-      const seconds = entry.usedAt / 1000;
-      this.#inBackground(utimes(stampPath(entry.directory), seconds, seconds));
+      this.#inBackground(stampUse(entry.directory, entry.usedAt));
     }
     return pinnedEntry(entry.directory, entry.content, () => {
       entry.pins--;
