@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Blob } from '../blob/blob.ts';
 import { readAll, sha256 } from '../blob/consume.ts';
-import { fileBlob } from '../blob/file.ts';
 import { readPe } from '../formats/pe.ts';
-import type { StoredEntry } from '../store/store.ts';
+import { openLocalStore } from '../store/local-store.ts';
 import {
   type GrubModules,
   type GrubSource,
@@ -28,26 +26,19 @@ interface TestSource extends GrubSource {
 
 /** A store of its own for each test, which tells what it had to make. */
 async function sourceOf(t: TestContext, modules: GrubModules = MODULES): Promise<TestSource> {
-  const dir = await mkdtemp(join(tmpdir(), 'grub-'));
-  t.after(() => rm(dir, { recursive: true }));
+  const directory = await mkdtemp(join(tmpdir(), 'grub-'));
+  const store = await openLocalStore({ directory, maxBytes: 64 << 20 });
+  t.after(async () => {
+    await store[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true });
+  });
   const made: string[] = [];
-  const obtain: GrubSource['store']['obtain'] = async (key, make) => {
-    const at = join(dir, key);
-    if (!existsSync(at)) {
+  const obtain: GrubSource['store']['obtain'] = (key, make, signal) => {
+    const noted: typeof make = (to, making) => {
       made.push(key);
-      await mkdir(at);
-      await make(at, new AbortController().signal);
-    }
-    const path = (name: string): string => join(at, name);
-    const entry: StoredEntry = {
-      key,
-      path,
-      blob: (name) => fileBlob(path(name), { size: statSync(path(name)).size }),
-      has: (name) => existsSync(path(name)),
-      names: () => readdirSync(at),
-      [Symbol.dispose]: () => {},
+      return make(to, making);
     };
-    return entry;
+    return store.obtain(key, noted, signal);
   };
   return { modules, store: { obtain }, made };
 }
@@ -75,7 +66,7 @@ test('EFI images are applications for the machine', async (t) => {
   assert.equal(pe.machine, 0x8664);
   assert.match(
     await text(iso),
-    /search --no-floppy --set=root --hint \$root --fs-uuid 2019-06-01-21-34-52-00/,
+    /search --no-floppy --set=root --hint "\$root" --fs-uuid 2019-06-01-21-34-52-00/,
   );
   const disk = await text(await grubDiskEfi(source, 'amd64'));
   assert.match(disk, /--fs-uuid 24c73076-4092-85dd-9d98-686a2dbf6d81\nset prefix=\(\$root\)\/grub\n/);

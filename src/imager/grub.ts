@@ -82,11 +82,11 @@ const ISO_MODULES = [...MENU, 'iso9660'];
 const DISK_MODULES = [...MENU, 'ext2', 'xfs'];
 
 /** The device that GRUB was started from is looked at first; all of our ISOs have the same identifier. */
-const ISO_CONFIG = `search --no-floppy --set=root --hint $root --fs-uuid ${isoUuid(SOURCE_DATE_EPOCH)}
+const ISO_CONFIG = `search --no-floppy --set=root --hint "$root" --fs-uuid ${isoUuid(SOURCE_DATE_EPOCH)}
 set prefix=($root)/boot/grub
 `;
 /** By the fixed identifier of the BOOT file system, not by the order of disks (`spec/outputs-disk.md` §2.2, §4.3). */
-const DISK_CONFIG = `search --no-floppy --set=root --hint $root --fs-uuid 24c73076-4092-85dd-9d98-686a2dbf6d81
+const DISK_CONFIG = `search --no-floppy --set=root --hint "$root" --fs-uuid 24c73076-4092-85dd-9d98-686a2dbf6d81
 set prefix=($root)/grub
 `;
 const DISK_PREFIX = '(hd0,gpt3)/grub';
