@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createVerify, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -140,7 +140,9 @@ test('credential helpers are asked by their protocol', async (t) => {
       },
       auths: { 'none.example': auth('file:p'), 'other.example': auth('file:p'), 'r.example': auth('file:p') },
     }),
-    'bin/docker-credential-echo': script('printf \'{"Username":"%s","Secret":"%s"}\' "$address" "$EXTRA"'),
+    'bin/docker-credential-echo': script(
+      'echo asked >> "$COUNT"; printf \'{"Username":"%s","Secret":"%s"}\' "$address" "$EXTRA"',
+    ),
     'bin/docker-credential-token': script('echo \'{"Username":"<token>","Secret":"refresh"}\''),
     'bin/docker-credential-none': script('echo "credentials not found in native keychain"; exit 1'),
     'bin/docker-credential-bad': script('echo "hunter2"; exit 1'),
@@ -149,10 +151,15 @@ test('credential helpers are asked by their protocol', async (t) => {
     ),
   });
   const find = credentialFinder(
-    { env: { PATH: `${join(home, 'bin')}:/usr/bin:/bin`, EXTRA: 'passed' }, home },
+    {
+      env: { PATH: `${join(home, 'bin')}:/usr/bin:/bin`, EXTRA: 'passed', COUNT: join(home, 'count') },
+      home,
+    },
     noGoogle,
   );
   assert.deepEqual(await find('r.example', 'a'), basic('r.example', 'passed'));
+  assert.deepEqual(await find('r.example', 'b'), basic('r.example', 'passed'));
+  assert.equal(await readFile(join(home, 'count'), 'utf8'), 'asked\n');
   assert.deepEqual(await find('token.example', 'a'), { kind: 'identity-token', token: 'refresh' });
   assert.deepEqual(await find('none.example', 'a'), basic('file', 'p'));
   assert.deepEqual(await find('other.example', 'a'), basic('store', 's'));

@@ -20,8 +20,27 @@ export interface CredentialSources {
   readonly home?: string;
 }
 
-/** The credential for one repository of one registry, looked up anew at each call. */
+/**
+ * The credential for one repository of one registry. Files are read at each call; what programs and token
+ * services said is remembered as long as the finder is used.
+ */
 export type CredentialFinder = (host: string, path: string, signal?: AbortSignal) => Promise<Credential>;
+
+type HelperQuestion = (name: string, address: string) => Promise<Credential | undefined>;
+
+/** Answers by question; failures are not remembered. */
+class Remembered<T> {
+  readonly #answers = new Map<string, Promise<T>>();
+
+  get(key: string, ask: () => Promise<T>): Promise<T> {
+    const known = this.#answers.get(key);
+    if (known !== undefined) return known;
+    const asked = ask();
+    this.#answers.set(key, asked);
+    asked.catch(() => this.#answers.delete(key));
+    return asked;
+  }
+}
 
 const ANONYMOUS: Credential = { kind: 'anonymous' };
 /** Configuration files are small; a larger one is something else. */
@@ -32,15 +51,20 @@ const MAX_CONFIG = 1 << 20;
  * then its `auths`), `GITHUB_TOKEN` for ghcr.io, Google credentials for Google's registries; else anonymous.
  */
 export function credentialFinder(sources: CredentialSources, google: GoogleTokenSource): CredentialFinder {
+  // One answer for all repositories of a registry: a helper takes a second and more.
+  const helped = new Remembered<Credential | undefined>();
+  const tokens = new Remembered<string | undefined>();
+  const ask: HelperQuestion = (name, address) =>
+    helped.get(`${name} ${address}`, () => askCredentialHelper(name, address, sources));
   return async (host, path, signal) => {
-    const configured = await fromConfigFile(sources, host, path, signal);
+    const configured = await fromConfigFile(sources, ask, host, path, signal);
     if (configured !== undefined) return configured;
     const github = sources.env.GITHUB_TOKEN;
     if (host === 'ghcr.io' && github) {
       return { kind: 'basic', username: sources.env.GITHUB_ACTOR || 'unset', password: github };
     }
     if (isGoogleHost(host)) {
-      const token = await google(sources, signal);
+      const token = await tokens.get('google', () => google(sources));
       if (token !== undefined) return { kind: 'basic', username: 'oauth2accesstoken', password: token };
     }
     return ANONYMOUS;
@@ -85,6 +109,7 @@ function asText(value: unknown): string | undefined {
 
 async function fromConfigFile(
   sources: CredentialSources,
+  ask: HelperQuestion,
   host: string,
   path: string,
   signal: AbortSignal | undefined,
@@ -107,14 +132,14 @@ async function fromConfigFile(
     const helper = asText(helpers?.[key]);
     if (helper === undefined) continue;
     // The more specific source is final when it knows something, else the next one may.
-    const found = await askCredentialHelper(helper, helperAddress(host, key), sources, signal);
+    const found = await ask(helper, helperAddress(host, key));
     if (found !== undefined) return found;
     break;
   }
   const store =
     helpers === undefined || !keys.some((key) => key in helpers) ? asText(config.credsStore) : undefined;
   if (store !== undefined) {
-    const found = await askCredentialHelper(store, helperAddress(host, host), sources, signal);
+    const found = await ask(store, helperAddress(host, host));
     if (found !== undefined) return found;
   }
   const auths = asObject(config.auths);

@@ -46,12 +46,16 @@ const RFC_1918 = [
   ['172.16.0.0', 12, 'ipv4'],
   ['192.168.0.0', 16, 'ipv4'],
 ] as const;
-/** Link-local (RFC 3927, RFC 4291: also where clouds serve credentials), unique local, shared, unspecified. */
+/** RFC 3927, RFC 4291 §2.5.6; also where clouds serve the credentials of machines. */
+const LINK_LOCAL = [
+  ['169.254.0.0', 16, 'ipv4'],
+  ['fe80::', 10, 'ipv6'],
+  ['fd00:ec2::254', 128, 'ipv6'],
+] as const;
+/** Unique local, shared, unspecified. */
 const OTHER_INTERNAL = [
   ['0.0.0.0', 8, 'ipv4'],
   ['100.64.0.0', 10, 'ipv4'],
-  ['169.254.0.0', 16, 'ipv4'],
-  ['fe80::', 10, 'ipv6'],
   ['fc00::', 7, 'ipv6'],
   ['::', 128, 'ipv6'],
 ] as const;
@@ -63,7 +67,12 @@ function isIn(address: string, ranges: readonly (readonly [string, number, 'ipv4
 
 /** An address literal that means something only inside a network: loopback, private, link-local. */
 export function isInternalAddress(hostname: string): boolean {
-  return isIn(hostname, [...LOOPBACK, ...RFC_1918, ...OTHER_INTERNAL]);
+  return isIn(hostname, [...LOOPBACK, ...RFC_1918, ...LINK_LOCAL, ...OTHER_INTERNAL]);
+}
+
+/** An address literal that no registry has a reason to lead to. */
+export function isLinkLocalAddress(hostname: string): boolean {
+  return isIn(hostname, LINK_LOCAL);
 }
 
 /** Hosts that may be spoken to over plain HTTP without being marked insecure (spec artifacts §7.1). */

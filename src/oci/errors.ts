@@ -27,7 +27,8 @@ export type OciCode =
   | 'OCI_IMAGE_UNKNOWN'
   | 'OCI_PLATFORM_UNKNOWN'
   | 'OCI_TREE_INVALID'
-  | 'OCI_LAYOUT_INVALID';
+  | 'OCI_LAYOUT_INVALID'
+  | 'OCI_CLIENT_CLOSED';
 
 /** A registry that answered with something it must not answer: upstream's fault. */
 export function badAnswer(code: OciCode, message: string, cause?: unknown): FactoryError {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { bytesBlob } from '../blob/bytes.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../testing/registry.ts';
@@ -639,4 +639,42 @@ test('a plain connection is not left open by a download that is broken off', asy
   const socket = connect(Number(registry.host.split(':')[1]), '127.0.0.1');
   await once(socket, 'connect');
   socket.destroy();
+});
+
+test('a host that may speak plain HTTP is spoken to so when TLS does not come about', async (t) => {
+  const { registry, storage } = await bench(t);
+  await storage.pushManifest(v1, OCI_MANIFEST, manifestBytes);
+  // Silent when TLS is spoken to it (a record of type 22), else the registry.
+  const silent = new Set<Socket>();
+  const front = createNetServer(async (socket) => {
+    socket.on('error', () => {});
+    silent.add(socket);
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    if (first[0] === 22) return;
+    const behind = connect(Number(registry.host.split(':')[1]), '127.0.0.1');
+    behind.on('error', () => {});
+    behind.write(first);
+    socket.pipe(behind).pipe(socket);
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  t.after(() => {
+    for (const socket of silent) socket.destroy();
+    front.close();
+  });
+  await using client = openRegistryClient({ credentials: { env: {} } });
+  const { port } = front.address() as AddressInfo;
+  const repository = client.repository(parseRepositoryName(`localhost:${port}/a/b`));
+  assert.ok((await repository.resolve(v1)) !== undefined);
+});
+
+test('a closed client breaks off what is under way and begins nothing', async (t) => {
+  const { registry, storage } = await bench(t);
+  const { digest } = await fill(storage, 5 << 20);
+  const client = openRegistryClient({ credentials: { env: {} } });
+  const repository = client.repository(registry.name('a/b'));
+  const stream = await repository.openBlob(digest);
+  await client.close();
+  await assert.rejects(read(stream), { code: 'OCI_CLIENT_CLOSED' });
+  await assert.rejects(repository.blobSize(digest), { code: 'OCI_CLIENT_CLOSED' });
 });

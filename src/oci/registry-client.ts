@@ -43,7 +43,7 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
   const clock = options.clock ?? systemClock;
   const retry: RetryPolicy = { ...defaultRetryPolicy, ...options.retry };
   const transport = new Transport(options.transport);
-  const credentials = credentialFinder(options.credentials, googleTokens(transport, clock));
+  const google = googleTokens(transport, clock);
   const downloads = new TransferLimiter(options.jobs ?? DEFAULT_JOBS);
   const uploads = new TransferLimiter(options.jobs ?? DEFAULT_JOBS);
   const referrers = new KeyedQueue();
@@ -56,6 +56,7 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
     const known = sessions.get(key);
     const now = clock.now();
     if (known !== undefined && now - known.since < refreshInterval) return known.session;
+    const credentials = credentialFinder(options.credentials, google);
     const session = new Session({ host, insecure, transport, credentials, retry, clock });
     sessions.set(key, { session, since: now });
     return session;

@@ -3,7 +3,7 @@ import { isAbort } from '../errors.ts';
 import { Authorizer, type Scope } from './authorization.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Credential, CredentialFinder } from './credentials.ts';
-import { hostnameOf, isInternalAddress, isPlainHttpHost } from './endpoint.ts';
+import { hostnameOf, isInternalAddress, isLinkLocalAddress, isPlainHttpHost } from './endpoint.ts';
 import { badAnswer, refused } from './errors.ts';
 import { isRetriedStatus, isTransient, parseRetryAfter, pause, type RetryPolicy } from './retry.ts';
 import type { Transport, TransportAnswer, TransportRequest } from './transport.ts';
@@ -111,7 +111,8 @@ export class Session {
       throw badAnswer('OCI_REDIRECT_REFUSED', `${origin.host} names ${url.host} over plain HTTP`);
     }
     const isElsewhere = hostnameOf(url.host) !== hostnameOf(origin.host);
-    if (isElsewhere && isInternalAddress(hostnameOf(url.host)) && !this.#isPlainAllowed()) {
+    const isForbidden = this.#isPlainAllowed() ? isLinkLocalAddress : isInternalAddress;
+    if (isElsewhere && isForbidden(hostnameOf(url.host))) {
       throw badAnswer('OCI_REDIRECT_REFUSED', `${origin.host} names the internal address ${url.host}`);
     }
     return url;
@@ -150,14 +151,15 @@ export class Session {
 
   async #ping(): Promise<Ping> {
     const { host } = this.#parts;
-    const secure = this.#pingOrigin(`https://${host}`);
-    if (!this.#isPlainAllowed()) return secure;
+    if (!this.#isPlainAllowed()) return this.#pingOrigin(`https://${host}`);
+    const race = new AbortController();
+    const secure = this.#pingOrigin(`https://${host}`, race.signal);
     const started = Promise.withResolvers<void>();
     const timer = setTimeout(() => started.resolve(), HTTP_HEAD_START);
     secure.catch(() => started.resolve());
     const plain = (async (): Promise<Ping> => {
       await started.promise;
-      const answer = await this.#pingOrigin(`http://${host}`);
+      const answer = await this.#pingOrigin(`http://${host}`, race.signal);
       // What a TLS server says to plain HTTP.
       if (answer.status === 400) {
         throw refused(host, 'the first contact over plain HTTP', answer.status, '');
@@ -172,14 +174,16 @@ export class Session {
       throw isTransient(bySecure) ? byPlain : bySecure;
     } finally {
       clearTimeout(timer);
+      // The slower one is not needed any more.
+      race.abort();
       started.resolve();
-      plain.catch(() => {});
     }
   }
 
-  async #pingOrigin(origin: string): Promise<Ping> {
+  async #pingOrigin(origin: string, signal?: AbortSignal): Promise<Ping> {
     const answer = await this.#parts.transport.request(new URL('/v2/', origin), {
       method: 'GET',
+      signal,
       unverified: this.#parts.insecure,
       trustRedirects: this.#isPlainAllowed(),
     });

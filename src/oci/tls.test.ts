@@ -50,7 +50,7 @@ async function size(options: Partial<RegistryClientOptions>, insecure: boolean):
     retry: { sleep: async () => {} },
     ...options,
   });
-  return client.repository(registry.name('a'), { insecure }).blobSize(digest);
+  return await client.repository(registry.name('a'), { insecure }).blobSize(digest);
 }
 
 test('a certificate that is not trusted is refused, and what to do is said', async () => {

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent } from 'undici';
-import { hostnameOf, isInternalAddress } from './endpoint.ts';
+import { FactoryError } from '../errors.ts';
+import { hostnameOf, isInternalAddress, isLinkLocalAddress } from './endpoint.ts';
 import { badAnswer, unreachable } from './errors.ts';
 
 export interface TransportOptions {
@@ -51,6 +52,7 @@ const USER_AGENT = 'image-factory';
 export class Transport {
   readonly #options: TransportOptions;
   readonly #dispatchers = new Map<string, Dispatcher>();
+  #isClosed = false;
 
   constructor(options: TransportOptions = {}) {
     this.#options = options;
@@ -81,7 +83,9 @@ export class Transport {
     }
   }
 
+  /** Breaks off all requests; later ones fail with `OCI_CLIENT_CLOSED`. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const all = [...this.#dispatchers.values()];
     this.#dispatchers.clear();
     await Promise.all(all.map((dispatcher) => dispatcher.destroy()));
@@ -96,6 +100,7 @@ export class Transport {
     const authorization = isHome ? request.authorization : undefined;
     try {
       request.signal?.throwIfAborted();
+      if (this.#isClosed) throw closed(url.host);
       const answer = await this.#dispatcher(url.protocol, request.unverified ?? false).request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
@@ -111,6 +116,7 @@ export class Transport {
       return new Answer(answer, url, request.signal);
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
+      if (this.#isClosed) throw closed(url.host);
       throw unreachable(url.host, error);
     } finally {
       // An answer may come before all of the body was sent: its source must not stay open.
@@ -149,6 +155,14 @@ export class Transport {
   }
 }
 
+function closed(host: string): FactoryError {
+  return new FactoryError(
+    'unavailable',
+    'OCI_CLIENT_CLOSED',
+    `the registry client is closed: ${host} is not asked`,
+  );
+}
+
 function redirectTarget(start: URL, from: URL, location: string, trust: boolean): URL {
   if (!URL.canParse(location, from.href)) {
     throw badAnswer('OCI_REDIRECT_REFUSED', `${from.host} redirects to something that is not a URL`);
@@ -161,7 +175,8 @@ function redirectTarget(start: URL, from: URL, location: string, trust: boolean)
   if (target.username !== '' || target.password !== '') refuse('an address with credentials in it');
   if (from.protocol === 'https:' && target.protocol === 'http:' && !trust) refuse('from HTTPS to plain HTTP');
   const hostname = hostnameOf(target.host);
-  if (!trust && hostname !== hostnameOf(start.host) && isInternalAddress(hostname)) {
+  const isElsewhere = hostname !== hostnameOf(start.host);
+  if (isElsewhere && (isLinkLocalAddress(hostname) || (!trust && isInternalAddress(hostname)))) {
     refuse('an internal address');
   }
   return target;
