@@ -1,4 +1,5 @@
 import type { Arch } from '../talos/arch.ts';
+import { type Bootloader, selectBootloader } from '../talos/bootloader.ts';
 import { gatesOf } from '../talos/gates.ts';
 import type { TalosVersion } from '../talos/version.ts';
 
@@ -12,22 +13,20 @@ export interface IsoKindQuery {
   readonly version: TalosVersion;
   readonly arch: Arch;
   readonly secureBoot: boolean;
-  /** What the schematic asks for; `none` is no wish. Releases before 1.12 ignore it. */
-  readonly bootloader: 'none' | 'dual-boot' | 'sd-boot' | 'grub';
+  /** What the schematic asks for; releases before 1.12 ignore it. */
+  readonly bootloader: Bootloader;
 }
 
+const KINDS: Readonly<Record<Exclude<Bootloader, 'none'>, IsoKind>> = {
+  'dual-boot': 'hybrid',
+  'sd-boot': 'uefi',
+  grub: 'grub',
+};
+
 export function selectIsoKind(query: IsoKindQuery): IsoKind {
-  if (query.secureBoot) return 'uefi';
-  const gates = gatesOf(query.version);
+  const { version, arch, secureBoot, bootloader } = query;
+  if (secureBoot) return 'uefi';
+  const gates = gatesOf(version);
   if (!gates.isoBootloader) return gates.sdBootForUefi ? 'hybrid' : 'grub';
-  switch (query.bootloader) {
-    case 'dual-boot':
-      return 'hybrid';
-    case 'sd-boot':
-      return 'uefi';
-    case 'grub':
-      return 'grub';
-    case 'none':
-      return query.arch === 'amd64' ? 'hybrid' : 'uefi';
-  }
+  return KINDS[selectBootloader({ requested: bootloader, secureboot: secureBoot, arch, version })];
 }
