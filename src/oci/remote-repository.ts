@@ -1,25 +1,19 @@
 import type { Blob } from '../blob/blob.ts';
 import { FactoryError } from '../errors.ts';
-import { type Scope, scopeOf } from './authorization.ts';
+import { scopeOf } from './authorization.ts';
 import { blobStream } from './blob-stream.ts';
 import { checkBytes, digestOf, verified } from './digest.ts';
-import { type Endpoint, endpointOf } from './endpoint.ts';
+import { endpointOf } from './endpoint.ts';
 import { badAnswer, digestMismatch } from './errors.ts';
-import { type ImageIndex, type ImageManifest, parseImage } from './image.ts';
 import type { TransferLimiter } from './limiter.ts';
-import { ACCEPT_MANIFESTS, isIndexType, isManifestType, MAX_MANIFEST, OCI_INDEX } from './media-types.ts';
+import { ACCEPT_MANIFESTS, isIndexType, isManifestType, MAX_MANIFEST } from './media-types.ts';
 import { checkReference, type Digest, isDigest, type RepositoryName } from './names.ts';
-import { nextPage } from './pagination.ts';
-import {
-  listReferrers,
-  parseSubject,
-  referrerDescriptor,
-  referrersIndex,
-  referrersTag,
-} from './referrers.ts';
+import { listReferrers, parseSubject } from './referrers.ts';
+import { RemoteReferrers } from './remote-referrers.ts';
+import { mediaTypeOf, RepositoryRequests, tooMany } from './remote-requests.ts';
 import type { Descriptor, RawManifest, Reference, Repository } from './repository.ts';
-import { isTransient, type RetryPolicy } from './retry.ts';
-import type { Session, SessionRequest } from './session.ts';
+import type { RetryPolicy } from './retry.ts';
+import type { Session } from './session.ts';
 import type { TransportAnswer } from './transport.ts';
 import { uploadBlob } from './upload.ts';
 
@@ -35,28 +29,27 @@ export interface RemoteParts {
   readonly serialise: <T>(key: string, work: () => Promise<T>) => Promise<T>;
 }
 
-const MAX_TAGS_ANSWER = 8 << 20;
-const MAX_PAGES = 1000;
 const MAX_TAGS = 1_000_000;
-const MAX_REFERRERS = 100_000;
 const PAGE_SIZE = 1000;
 
 /** A repository of a registry that speaks OCI distribution-spec 1.1 (or 1.0). */
 export class RemoteRepository implements Repository {
   readonly name: RepositoryName;
-  readonly #endpoint: Endpoint;
+  readonly #requests: RepositoryRequests;
+  readonly #referrers: RemoteReferrers;
   readonly #parts: RemoteParts;
 
   constructor(name: RepositoryName, parts: RemoteParts) {
     this.name = name;
-    this.#endpoint = endpointOf(name);
+    this.#requests = new RepositoryRequests(name, parts.session, parts.retry);
+    this.#referrers = new RemoteReferrers(this.#requests, this, parts.serialise);
     this.#parts = parts;
   }
 
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor | undefined> {
-    const answer = await this.#send({
+    const answer = await this.#requests.send({
       method: 'HEAD',
-      target: this.#url(`manifests/${checkReference(reference)}`),
+      target: this.#requests.url(`manifests/${checkReference(reference)}`),
       headers: { accept: ACCEPT_MANIFESTS },
       what: `manifest ${reference}`,
       expected: [200, 404, 405],
@@ -81,10 +74,10 @@ export class RemoteRepository implements Repository {
 
   async manifest(reference: Reference, signal?: AbortSignal): Promise<RawManifest | undefined> {
     const what = `manifest ${reference}`;
-    const read = await this.#read(
+    const read = await this.#requests.read(
       {
         method: 'GET',
-        target: this.#url(`manifests/${checkReference(reference)}`),
+        target: this.#requests.url(`manifests/${checkReference(reference)}`),
         headers: { accept: ACCEPT_MANIFESTS },
         what,
         expected: [200, 404],
@@ -107,14 +100,14 @@ export class RemoteRepository implements Repository {
   }
 
   async blobSize(digest: Digest, signal?: AbortSignal): Promise<number | undefined> {
-    const request = { target: this.#url(`blobs/${digest}`), what: `blob ${digest}`, signal };
-    const answer = await this.#send({ ...request, method: 'HEAD', expected: [200, 404, 405] });
+    const request = { target: this.#requests.url(`blobs/${digest}`), what: `blob ${digest}`, signal };
+    const answer = await this.#requests.send({ ...request, method: 'HEAD', expected: [200, 404, 405] });
     await answer.discard();
     if (answer.status === 404) return undefined;
     const size = answer.status === 200 ? sizeOf(answer) : undefined;
     if (size !== undefined) return size;
     // HEAD without a length, or refused: GET tells, and its body is not read.
-    const whole = await this.#send({ ...request, method: 'GET', expected: [200, 404] });
+    const whole = await this.#requests.send({ ...request, method: 'GET', expected: [200, 404] });
     whole.destroy();
     if (whole.status === 404) return undefined;
     const told = sizeOf(whole);
@@ -136,9 +129,9 @@ export class RemoteRepository implements Repository {
       return (await this.blobSize(digest, signal)) === undefined ? undefined : nothing();
     }
     const open = (from: number, expected: readonly number[]): Promise<TransportAnswer> =>
-      this.#send({
+      this.#requests.send({
         method: 'GET',
-        target: this.#url(`blobs/${digest}`),
+        target: this.#requests.url(`blobs/${digest}`),
         headers: {
           // Bytes as they are stored: an encoding on the way would break ranges.
           'accept-encoding': 'identity',
@@ -173,8 +166,8 @@ export class RemoteRepository implements Repository {
 
   async tags(signal?: AbortSignal): Promise<readonly string[]> {
     const tags = new Set<string>();
-    const first = `${this.#url('tags/list')}?n=${PAGE_SIZE}`;
-    await this.#pages(first, 'tags', [200, 404], signal, (answer, bytes) => {
+    const first = `${this.#requests.url('tags/list')}?n=${PAGE_SIZE}`;
+    await this.#requests.pages(first, 'tags', [200, 404], signal, (answer, bytes) => {
       if (answer.status === 404) return;
       const listed: unknown = parseJson(`${this.name}: tags`, bytes).tags ?? [];
       if (!Array.isArray(listed) || !listed.every((tag) => typeof tag === 'string')) {
@@ -191,8 +184,7 @@ export class RemoteRepository implements Repository {
     artifactType?: string,
     signal?: AbortSignal,
   ): Promise<readonly Descriptor[]> {
-    const found = await this.#nativeReferrers(digest, artifactType, signal);
-    return listReferrers(found ?? (await this.#taggedReferrers(digest, signal)), artifactType);
+    return listReferrers(await this.#referrers.list(digest, artifactType, signal), artifactType);
   }
 
   async pushBlob(
@@ -213,13 +205,15 @@ export class RemoteRepository implements Repository {
     const { mountFrom, signal } = options;
     const from = mountFrom === undefined ? undefined : endpointOf(mountFrom);
     await uploadBlob({
-      send: (request) => this.#send({ ...request, what: `blob ${digest}`, push: true, signal }),
-      uploads: this.#url('blobs/uploads/'),
+      send: (request) => this.#requests.send({ ...request, what: `blob ${digest}`, push: true, signal }),
+      uploads: this.#requests.url('blobs/uploads/'),
       thing: `${this.name}: blob ${digest}`,
       digest,
       content,
       mountFrom:
-        from?.host === this.#endpoint.host && from.path !== this.#endpoint.path ? from.path : undefined,
+        from?.host === this.#requests.endpoint.host && from.path !== this.#requests.endpoint.path
+          ? from.path
+          : undefined,
       limiter: this.#parts.uploads,
       retry: this.#parts.retry,
       chunkSize: this.#parts.chunkSize,
@@ -245,9 +239,9 @@ export class RemoteRepository implements Repository {
     const digest = isDigest(reference) ? reference : digestOf(bytes);
     const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
     const image = parseSubject({ descriptor, bytes });
-    const answer = await this.#send({
+    const answer = await this.#requests.send({
       method: 'PUT',
-      target: this.#url(`manifests/${checkReference(reference)}`),
+      target: this.#requests.url(`manifests/${checkReference(reference)}`),
       headers: { 'content-type': mediaType },
       body: () => bytes,
       what: `manifest ${reference}`,
@@ -268,7 +262,7 @@ export class RemoteRepository implements Repository {
     // A registry with the referrers API says that it has understood the subject (distribution-spec 1.1).
     const subject = image?.subject;
     if (image !== undefined && subject !== undefined && answer.header('oci-subject') !== subject.digest) {
-      await this.#addReferrer(subject.digest, image, signal);
+      await this.#referrers.add(subject.digest, image, signal);
     }
     return descriptor;
   }
@@ -276,13 +270,13 @@ export class RemoteRepository implements Repository {
   async deleteManifest(digest: Digest, signal?: AbortSignal): Promise<void> {
     const raw = await this.manifest(digest, signal);
     if (raw === undefined) return;
-    const answer = await this.#send({
+    const answer = await this.#requests.send({
       method: 'DELETE',
-      target: this.#url(`manifests/${digest}`),
+      target: this.#requests.url(`manifests/${digest}`),
       what: `manifest ${digest}`,
       expected: [200, 202, 204, 404, 400, 405, 501],
       push: true,
-      extraScopes: [scopeOf(this.#endpoint.path, 'delete')],
+      extraScopes: [scopeOf(this.#requests.endpoint.path, 'delete')],
       signal,
     });
     await answer.discard();
@@ -290,158 +284,8 @@ export class RemoteRepository implements Repository {
       throw badAnswer('OCI_UNSUPPORTED', `${this.name}: the registry does not allow to delete manifests`);
     }
     const subject = parseSubject(raw)?.subject;
-    if (subject !== undefined) await this.#removeReferrer(subject.digest, digest, signal);
+    if (subject !== undefined) await this.#referrers.remove(subject.digest, digest, signal);
   }
-
-  /** By the API; `undefined` when the registry does not have it. */
-  async #nativeReferrers(
-    digest: Digest,
-    artifactType: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Descriptor[] | undefined> {
-    const found: Descriptor[] = [];
-    let isNative = true;
-    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
-    const first = `${this.#url(`referrers/${digest}`)}${query}`;
-    const expected = [200, 400, 404, 405, 406];
-    await this.#pages(first, `referrers of ${digest}`, expected, signal, (answer, bytes) => {
-      if (answer.status !== 200 || mediaTypeOf(answer) !== OCI_INDEX) {
-        isNative = false;
-        return;
-      }
-      found.push(...this.#parseReferrers(digest, bytes));
-      if (found.length > MAX_REFERRERS) throw tooMany(`${this.name}: referrers of ${digest}`);
-    });
-    return isNative ? found : undefined;
-  }
-
-  async #taggedReferrers(digest: Digest, signal: AbortSignal | undefined): Promise<readonly Descriptor[]> {
-    const raw = await this.manifest(referrersTag(digest), signal);
-    if (raw === undefined || !isIndexType(raw.descriptor.mediaType)) return [];
-    const image = parseImage(raw);
-    return image.kind === 'index' ? image.manifests : [];
-  }
-
-  #parseReferrers(digest: Digest, bytes: Uint8Array): readonly Descriptor[] {
-    const descriptor = { mediaType: OCI_INDEX, digest: digestOf(bytes), size: bytes.length };
-    const image = parseImage({ descriptor, bytes });
-    if (image.kind !== 'index')
-      throw badAnswer('OCI_RESPONSE_INVALID', `${this.name}: referrers of ${digest}`);
-    return image.manifests;
-  }
-
-  /**
-   * Adds to the referrers tag when the registry has no referrers API. Reading and writing are two requests:
-   * writers of this process follow one another, those of others are met by looking again afterwards.
-   */
-  async #addReferrer(
-    subject: Digest,
-    image: ImageManifest | ImageIndex,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    if ((await this.#nativeReferrers(subject, undefined, signal)) !== undefined) return;
-    const added = referrerDescriptor(image);
-    await this.#parts.serialise(`${this.name}@${subject}`, async () => {
-      for (let attempt = 1; attempt <= 5; attempt++) {
-        const known = await this.#taggedReferrers(subject, signal);
-        if (known.some(({ digest }) => digest === added.digest)) return;
-        const bytes = referrersIndex([...known, added]);
-        await this.pushManifest(referrersTag(subject), OCI_INDEX, bytes, signal);
-      }
-      const known = await this.#taggedReferrers(subject, signal);
-      if (known.some(({ digest }) => digest === added.digest)) return;
-      throw new FactoryError(
-        'unavailable',
-        'OCI_REGISTRY_FAILED',
-        `${this.name}: other writers keep replacing the referrers of ${subject}; try again`,
-        { retryAfter: 5 },
-      );
-    });
-  }
-
-  async #removeReferrer(subject: Digest, gone: Digest, signal: AbortSignal | undefined): Promise<void> {
-    if ((await this.#nativeReferrers(subject, undefined, signal)) !== undefined) return;
-    await this.#parts.serialise(`${this.name}@${subject}`, async () => {
-      const known = await this.#taggedReferrers(subject, signal);
-      const left = known.filter(({ digest }) => digest !== gone);
-      if (left.length === known.length) return;
-      await this.pushManifest(referrersTag(subject), OCI_INDEX, referrersIndex(left), signal);
-    });
-  }
-
-  /** Follows `Link: <...>; rel="next"` on the same registry, a bounded number of times. */
-  async #pages(
-    first: string,
-    what: string,
-    expected: readonly number[],
-    signal: AbortSignal | undefined,
-    take: (answer: TransportAnswer, bytes: Uint8Array) => void,
-  ): Promise<void> {
-    let target: string | URL = first;
-    for (let page = 0; page < MAX_PAGES; page++) {
-      const accept = what === 'tags' ? 'application/json' : OCI_INDEX;
-      const { answer, bytes } = await this.#read(
-        { method: 'GET', target, headers: { accept }, what, expected, signal },
-        MAX_TAGS_ANSWER,
-      );
-      take(answer, bytes);
-      const next = answer.status === 200 ? nextPage(answer.header('link'), answer.url) : undefined;
-      if (next === undefined) return;
-      target = next;
-    }
-    throw tooMany(`${this.name}: pages of ${what}`);
-  }
-
-  /** A small answer as a whole; a connection that breaks in the middle is tried again like one that never came. */
-  async #read(
-    request: RemoteRequest,
-    limit: number,
-    tooLarge?: 'OCI_MANIFEST_TOO_LARGE',
-  ): Promise<{ answer: TransportAnswer; bytes: Uint8Array }> {
-    for (let attempt = 1; ; attempt++) {
-      const answer = await this.#send(request);
-      try {
-        return { answer, bytes: await answer.bytes(limit) };
-      } catch (error) {
-        if (
-          tooLarge !== undefined &&
-          error instanceof FactoryError &&
-          error.code === 'OCI_RESPONSE_TOO_LARGE'
-        ) {
-          throw badAnswer(tooLarge, `${this.name}: ${request.what} has more than ${limit} bytes`);
-        }
-        if (request.signal?.aborted || !isTransient(error)) throw error;
-        if (attempt >= this.#parts.retry.attempts) throw error;
-      }
-    }
-  }
-
-  #send(request: RemoteRequest): Promise<TransportAnswer> {
-    const { push = false, extraScopes = [], what, signal, ...rest } = request;
-    const { path } = this.#endpoint;
-    return this.#parts.session().send({
-      ...rest,
-      signal,
-      what: `${what} of ${this.name}`,
-      path,
-      scopes: [scopeOf(path, push ? 'pull,push' : 'pull'), ...extraScopes],
-    });
-  }
-
-  #url(rest: string): string {
-    return `/v2/${this.#endpoint.path}/${rest}`;
-  }
-}
-
-/** What a repository asks of its session: the rest follows from the repository. */
-export interface RemoteRequest extends Omit<SessionRequest, 'path' | 'scopes' | 'signal'> {
-  readonly push?: boolean;
-  readonly extraScopes?: readonly Scope[];
-  readonly signal?: AbortSignal | undefined;
-}
-
-function mediaTypeOf(answer: TransportAnswer): string {
-  return (answer.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
 /** The media type that a manifest states of itself, for registries that serve all as octets. */
@@ -471,10 +315,6 @@ function parseJson(thing: string, bytes: Uint8Array): Record<string, unknown> {
     throw badAnswer('OCI_RESPONSE_INVALID', `${thing}: the answer is not JSON`, error);
   }
   throw badAnswer('OCI_RESPONSE_INVALID', `${thing}: the answer is not a JSON object`);
-}
-
-function tooMany(thing: string): FactoryError {
-  return badAnswer('OCI_RESPONSE_TOO_LARGE', `${thing}: there are more than can be taken`);
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
