@@ -12,11 +12,17 @@ export async function writeSquashfsFile(
   entries: readonly TreeEntry[],
   codec: Codec,
   path: string,
+  signal?: AbortSignal,
 ): Promise<void> {
   await using file = await open(path, 'wx');
-  await write(entries, codec, async (chunk, position) => {
-    await file.write(chunk, 0, chunk.length, position);
-  });
+  await write(
+    entries,
+    codec,
+    async (chunk, position) => {
+      await file.write(chunk, 0, chunk.length, position);
+    },
+    signal,
+  );
   await file.sync();
 }
 
@@ -31,8 +37,9 @@ export async function squashfsBlob(entries: readonly TreeEntry[], codec: Codec) 
   return bytesBlob(bytes, { nature: 'packed' });
 }
 
-function write(entries: readonly TreeEntry[], codec: Codec, sink: PositionedSink) {
-  return writeSquashfs(entries, { compressor: compressorOf(codec), mtime: SOURCE_DATE_EPOCH }, sink);
+function write(entries: readonly TreeEntry[], codec: Codec, sink: PositionedSink, signal?: AbortSignal) {
+  const options = { compressor: compressorOf(codec), mtime: SOURCE_DATE_EPOCH };
+  return writeSquashfs(entries, signal === undefined ? options : { ...options, signal }, sink);
 }
 
 function compressorOf(codec: Codec): BlockCompressor {

@@ -7,9 +7,9 @@ export interface DigestInput {
 }
 
 /** Lower-case hex digest of a whole blob. */
-export async function digestBlob(input: DigestInput): Promise<string> {
+export async function digestBlob(input: DigestInput, signal: AbortSignal): Promise<string> {
   const hash = createHash(input.algorithm);
   const blob = fromPortable(input.blob);
-  for await (const chunk of blob.read(0, blob.size)) hash.update(chunk);
+  for await (const chunk of blob.read(0, blob.size, signal)) hash.update(chunk);
   return hash.digest('hex');
 }

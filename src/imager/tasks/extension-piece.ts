@@ -34,18 +34,18 @@ export interface PieceDescription {
 }
 
 /** Makes the piece of an official extension (`spec/initramfs.md` §3-4). Throws `invalid` for what is no extension. */
-export async function makeExtensionPiece(input: ExtensionPieceInput): Promise<void> {
+export async function makeExtensionPiece(input: ExtensionPieceInput, signal: AbortSignal): Promise<void> {
   using tree = await openImageTree(input.tree);
   const content = await extensionContent(tree.entries, input.library);
   const at = (name: string): string => join(input.output, name);
-  await writeSquashfsFile(content.rootfs, input.codec, at(PIECE_FILES.squashfs));
+  await writeSquashfsFile(content.rootfs, input.codec, at(PIECE_FILES.squashfs), signal);
   if (content.firmware.length > 0) {
     const archive = cpioArchive(content.firmware, { mtime: SOURCE_DATE_EPOCH });
-    await compressToFile(archive, input.codec, at(PIECE_FILES.firmware));
+    await compressToFile(archive, input.codec, at(PIECE_FILES.firmware), signal);
   }
   for (const vendor of ['intel', 'amd'] as const) {
     const blobs = content.microcode[vendor];
-    if (blobs.length > 0) await writeBlob(concatBlobs(blobs), at(PIECE_FILES[vendor]));
+    if (blobs.length > 0) await writeBlob(concatBlobs(blobs), at(PIECE_FILES[vendor]), signal);
   }
   const description: PieceDescription = { metadata: content.metadata, hasModules: content.hasModules };
   await writeFile(at(PIECE_FILES.description), JSON.stringify(description), { flag: 'wx' });

@@ -29,9 +29,9 @@ export const KERNEL_RELEASE = /^[0-9A-Za-z][0-9A-Za-z._+~-]{0,127}$/;
  * Takes the kernel's modules out of the root file system in an initramfs (`spec/initramfs.md` §5, 1-3).
  * Throws `upstream` `KERNEL_MODULES_INVALID` when there is no such file system or not one kernel in it.
  */
-export async function extractKernelModules(input: KernelModulesInput): Promise<void> {
+export async function extractKernelModules(input: KernelModulesInput, signal: AbortSignal): Promise<void> {
   const rootfs = join(input.scratch, ROOTFS);
-  await extractRootfs(fileBlob(input.initramfs.path, input.initramfs), rootfs);
+  await extractRootfs(fileBlob(input.initramfs.path, input.initramfs), rootfs, signal);
   const squashfs = await openSquashfs(await openFileBlob(rootfs), squashfsDecompressor());
   const root = `${input.library}/modules/`;
   const releases = new Set<string>();
@@ -45,7 +45,7 @@ export async function extractKernelModules(input: KernelModulesInput): Promise<v
       await mkdir(join(input.output, path), { recursive: true });
     } else if (entry.type === 'file') {
       await mkdir(dirname(join(input.output, path)), { recursive: true });
-      await writeBlob(entry.content, join(input.output, path));
+      await writeBlob(entry.content, join(input.output, path), signal);
     }
   }
   if (releases.size !== 1) {
@@ -53,8 +53,8 @@ export async function extractKernelModules(input: KernelModulesInput): Promise<v
   }
 }
 
-async function extractRootfs(initramfs: LeafBlob, path: string): Promise<void> {
-  const archive = decompress(initramfs.read(0, initramfs.size), { limit: INITRAMFS_LIMIT });
+async function extractRootfs(initramfs: LeafBlob, path: string, signal: AbortSignal): Promise<void> {
+  const archive = decompress(initramfs.read(0, initramfs.size), { limit: INITRAMFS_LIMIT, signal });
   for await (const member of readCpio(archive)) {
     if (member.name !== ROOTFS) continue;
     await using file = await open(path, 'wx');

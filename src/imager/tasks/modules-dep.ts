@@ -34,7 +34,7 @@ const INDEX = /^modules\./;
  * Runs depmod over the release's modules and those of extensions and packs its files (`spec/initramfs.md` §5).
  * Throws `invalid` `MODULES_OTHER_KERNEL` when an extension was built for another kernel.
  */
-export async function makeModulesDep(input: ModulesDepInput): Promise<void> {
+export async function makeModulesDep(input: ModulesDepInput, signal: AbortSignal): Promise<void> {
   const release = input.kernelModules[0]?.name.split('/', 1)[0] ?? '';
   // depmod looks below `lib/modules` of its base directory, wherever the release keeps them.
   const modules = join(input.scratch, 'lib/modules');
@@ -45,15 +45,18 @@ export async function makeModulesDep(input: ModulesDepInput): Promise<void> {
     if (INDEX.test(name.slice(release.length + 1))) await copyFile(path, target);
     else await link(path, target);
   }
-  for (const extension of input.extensions) await addModules(extension, release, modules, input.library);
+  for (const extension of input.extensions) {
+    await addModules(extension, release, modules, input.library, signal);
+  }
 
   const config = join(input.scratch, 'depmod.conf');
   await writeFile(config, 'search extras built-in\n');
   await runProgram({
     program: 'depmod',
     args: ['--all', '--basedir', input.scratch, '--config', config, release],
+    signal,
   });
-  await pack(join(modules, release), `${input.library}/modules/${release}`, release, input);
+  await pack(join(modules, release), `${input.library}/modules/${release}`, release, input, signal);
 }
 
 async function addModules(
@@ -61,6 +64,7 @@ async function addModules(
   release: string,
   modules: string,
   library: LibraryPath,
+  signal: AbortSignal,
 ): Promise<void> {
   const blob = fileBlob(extension.squashfs.path, extension.squashfs);
   const squashfs = await openSquashfs(blob, squashfsDecompressor());
@@ -81,7 +85,7 @@ async function addModules(
     await mkdir(dirname(target), { recursive: true });
     // Never into the file itself: it may be a link to the release's own.
     await rm(target, { force: true });
-    await writeBlob(entry.content, target);
+    await writeBlob(entry.content, target, signal);
   }
   if (found) return;
   const built = others.size === 0 ? 'none' : [...others].sort().join(', ');
@@ -92,7 +96,13 @@ async function addModules(
   );
 }
 
-async function pack(from: string, path: string, release: string, input: ModulesDepInput): Promise<void> {
+async function pack(
+  from: string,
+  path: string,
+  release: string,
+  input: ModulesDepInput,
+  signal: AbortSignal,
+): Promise<void> {
   const files: TreeEntry[] = [];
   const names = await readdir(from, { withFileTypes: true });
   for (const { name } of names.filter((entry) => entry.isFile() && INDEX.test(entry.name))) {
@@ -106,5 +116,5 @@ async function pack(from: string, path: string, release: string, input: ModulesD
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const entries: TreeEntry[] = [{ type: 'directory', path: '', mode: 0o755 }, ...withParents(files)];
   const target = join(input.output, `${MODULES_DEP_PREFIX}${release}${MODULES_DEP_SUFFIX}`);
-  await writeSquashfsFile(entries, input.codec, target);
+  await writeSquashfsFile(entries, input.codec, target, signal);
 }
