@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { USAGE } from '../src/cli/usage.ts';
 import { configurationDoc } from '../src/config/documentation.ts';
+import { apiDoc } from '../src/http/api-doc.ts';
 
 interface GeneratedDocument {
   /** Below the root of the project. */
@@ -13,6 +14,7 @@ interface GeneratedDocument {
 
 const DOCUMENTS: readonly GeneratedDocument[] = [
   { path: 'docs/configuration.md', render: () => configurationDoc(USAGE) },
+  { path: 'docs/api.md', render: apiDoc },
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));

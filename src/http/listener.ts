@@ -184,6 +184,8 @@ function trackConnections(server: AnyServer): Connections {
     if ((socket as { readonly alpnProtocol?: string | false | null }).alpnProtocol === 'h2') return;
     busy.set(socket, 0);
     socket.once('close', () => busy.delete(socket));
+    // A handshake that was under way when the draining began.
+    if (draining) socket.destroySoon();
   });
   server.on('session', (session: Http2Session) => {
     sessions.add(session);
