@@ -61,8 +61,8 @@ function scanHeader(
     } else break;
     cursor.skip();
   }
-  const blanks = cursor.take(isBlank);
-  if (cursor.peek() === 0x23 && blanks !== '') cursor.take(() => true);
+  cursor.take(isBlank);
+  if (cursor.peek() === 0x23) cursor.take(() => true);
   if (!isBreakOrEnd(cursor.peek())) throw fail('did not find expected comment or line break');
   cursor.atEnd();
   cursor.takeBreak();

@@ -166,7 +166,7 @@ export function scanPlain(
 ): { readonly token: ScalarToken; readonly atLineStart: boolean } {
   const start = cursor.mark();
   let end = start;
-  const accept = plainAcceptor(cursor, inFlow);
+  const accept = inFlow ? inFlowPlain : inBlockPlain;
   const parts: string[] = [];
   let space = '';
   let atLineStart = false;
@@ -194,24 +194,24 @@ export function scanPlain(
   return { token: { kind: 'scalar', value: parts.join(''), plain: true, start, end }, atLineStart };
 }
 
-/** `:` is looked at by itself; in flow context brackets, commas and a `?` before a blank end the text too. */
-function plainAcceptor(cursor: Cursor, inFlow: boolean): (code: number) => boolean {
-  if (!inFlow) return (code) => code !== COLON && !isBlank(code);
-  return (code) => {
-    switch (code) {
-      case COLON:
-      case 0x2c: // ,
-      case 0x5b: // [
-      case 0x5d: // ]
-      case 0x7b: // {
-      case 0x7d: // }
-        return false;
-      case 0x3f: // ?
-        return !isBlankOrEnd(cursor.peek(1));
-      default:
-        return !isBlank(code);
-    }
-  };
+/** `:` is looked at by itself. */
+function inBlockPlain(code: number): boolean {
+  return code !== COLON && !isBlank(code);
+}
+
+/** In flow context brackets and commas end the text too. */
+function inFlowPlain(code: number): boolean {
+  switch (code) {
+    case COLON:
+    case 0x2c: // ,
+    case 0x5b: // [
+    case 0x5d: // ]
+    case 0x7b: // {
+    case 0x7d: // }
+      return false;
+    default:
+      return !isBlank(code);
+  }
 }
 
 function foldPlain(

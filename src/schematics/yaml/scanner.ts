@@ -181,7 +181,7 @@ export class Scanner {
         this.#fetchBlockEntry();
         return;
       case '?':
-        if (!blankFollows) {
+        if (!inFlow && !blankFollows) {
           this.#fetchPlain();
           return;
         }
