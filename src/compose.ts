@@ -24,6 +24,7 @@ import { Imager } from './imager/imager.ts';
 import { InitramfsBuilder } from './imager/initramfs-builder.ts';
 import { ModulesDep } from './imager/modules-dep.ts';
 import type { ImagerTasks } from './imager/tasks/registry.ts';
+import { toolchainFingerprint } from './imager/toolchain.ts';
 import type { Log } from './log.ts';
 import { openLayout } from './oci/layout.ts';
 import { openRegistryClient, type RegistryClient } from './oci/registry-client.ts';
@@ -88,10 +89,15 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
     limits: { maxOldGenerationSizeMb: WORKER_HEAP },
   });
   opened.defer(() => workers.close());
+  const grub = grubModules();
+  const toolchain = await toolchainFingerprint(grub);
   const imager = new Imager(
     releases,
-    new InitramfsBuilder(new ExtensionPieces(store, releases, workers), new ModulesDep(store, workers)),
-    { modules: grubModules(), store },
+    new InitramfsBuilder(
+      new ExtensionPieces(store, releases, workers, toolchain),
+      new ModulesDep(store, workers, toolchain),
+    ),
+    { modules: grub, store },
   );
   const queue = new BuildQueue({
     slots: config.build.maxConcurrency,
@@ -111,7 +117,7 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
   });
   opened.defer(() => builder.close());
   const resolver = new Resolver(releases, config.http.externalURL);
-  const assets = new Assets({ schematics, resolver, imager, builder, tasks: workers, metrics });
+  const assets = new Assets({ schematics, resolver, imager, builder, tasks: workers, metrics, toolchain });
 
   const server = await createServer({
     services: services(schematics, assets, releases),

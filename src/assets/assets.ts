@@ -76,6 +76,8 @@ export interface AssetsOptions {
   readonly builder: AssetBuilder<FinishedAsset, AssetFacts>;
   readonly tasks: TaskRunner;
   readonly metrics: AssetMetrics;
+  /** Of `toolchainFingerprint`. */
+  readonly toolchain: string;
 }
 
 /** From the segments of a URL to an asset. */
@@ -139,12 +141,12 @@ export class Assets {
   }
 
   async #lease(query: AssetQuery, path: string): Promise<Resolved> {
-    const { schematics, resolver, imager, builder, tasks, metrics } = this.#options;
+    const { schematics, resolver, imager, builder, tasks, metrics, toolchain } = this.#options;
     const { id, canonical, schematic } = await schematics.get(query.schematicId);
     const version = parseTalosVersion(query.version);
     const request = parsePath(path);
     const recipe = await resolver.resolve({ request, version, schematicId: id, canonical, schematic });
-    const key = recipeKey(recipe);
+    const key = recipeKey(recipe, toolchain);
     const about: AssetFacts = { version: formatVersion(version), kind: request.kind, arch: request.arch };
     const lease = await builder.open({
       key,

@@ -39,16 +39,18 @@ export class ExtensionPieces {
   readonly #store: LocalStore;
   readonly #sources: Sources;
   readonly #tasks: TaskRunner;
+  readonly #toolchain: string;
 
-  constructor(store: LocalStore, sources: Sources, tasks: TaskRunner) {
+  constructor(store: LocalStore, sources: Sources, tasks: TaskRunner, toolchain: string) {
     this.#store = store;
     this.#sources = sources;
     this.#tasks = tasks;
+    this.#toolchain = toolchain;
   }
 
   /** The piece if it is there. */
   async lookup(image: Digest, form: ExtensionForm): Promise<ExtensionPiece | undefined> {
-    const entry = this.#store.lookup(pieceKey(image, form));
+    const entry = this.#store.lookup(this.#key(image, form));
     return entry === undefined ? undefined : openPiece(entry);
   }
 
@@ -65,7 +67,7 @@ export class ExtensionPieces {
     signal?: AbortSignal,
   ): Promise<ExtensionPiece> {
     const entry = await this.#store.obtain(
-      pieceKey(extension.digest, form),
+      this.#key(extension.digest, form),
       async (directory, deadline) => {
         const input: ExtensionPieceInput = {
           tree: tree.directory,
@@ -79,10 +81,10 @@ export class ExtensionPieces {
     );
     return openPiece(entry);
   }
-}
 
-function pieceKey(image: Digest, form: ExtensionForm): string {
-  return `piece-${hashKey('extension', { image, ...form })}`;
+  #key(image: Digest, form: ExtensionForm): string {
+    return `piece-${hashKey('extension', this.#toolchain, { image, ...form })}`;
+  }
 }
 
 async function openPiece(entry: StoredEntry): Promise<ExtensionPiece> {

@@ -19,10 +19,12 @@ export interface ModulesDepLayer extends Disposable {
 export class ModulesDep {
   readonly #store: LocalStore;
   readonly #tasks: TaskRunner;
+  readonly #toolchain: string;
 
-  constructor(store: LocalStore, tasks: TaskRunner) {
+  constructor(store: LocalStore, tasks: TaskRunner, toolchain: string) {
     this.#store = store;
     this.#tasks = tasks;
+    this.#toolchain = toolchain;
   }
 
   /**
@@ -36,7 +38,7 @@ export class ModulesDep {
     slot: Slot,
     signal?: AbortSignal,
   ): Promise<ModulesDepLayer> {
-    const key = `modules-dep-${hashKey('modules-dep', {
+    const key = `modules-dep-${hashKey('modules-dep', this.#toolchain, {
       initramfs: keyOf(initramfs),
       extensions: extensions.map((extension) => extension.key),
       form,
@@ -81,7 +83,7 @@ export class ModulesDep {
     form: ExtensionForm,
     signal: AbortSignal | undefined,
   ): Promise<StoredEntry> {
-    const key = `kernel-modules-${hashKey('kernel-modules', {
+    const key = `kernel-modules-${hashKey('kernel-modules', this.#toolchain, {
       initramfs: keyOf(initramfs),
       library: form.library,
     })}`;

@@ -79,15 +79,20 @@ export interface ConfigExtension {
   readonly config: string;
 }
 
-/** Lower-case hex SHA-256 that names the asset for ever: of all that decides its bytes and nothing else. */
-export function recipeKey(recipe: Recipe): string {
-  return hashKey('asset', describe(recipe));
+/**
+ * Lower-case hex SHA-256 that names the asset for ever: of all that decides its bytes and nothing else.
+ * `toolchain` is that of `toolchainFingerprint`.
+ */
+export function recipeKey(recipe: Recipe, toolchain: string): string {
+  // Kernels and command lines are made by nobody's program.
+  const tools = 'extensions' in recipe ? toolchain : '';
+  return hashKey('asset', tools, describe(recipe));
 }
 
-/** Hash of a kind of thing and its true inputs, in a form that does not depend on the order of keys. */
-export function hashKey(kind: string, inputs: unknown): string {
+/** Hash of a kind of thing, the programs and the true inputs, in a form that does not depend on the order of keys. */
+export function hashKey(kind: string, toolchain: string, inputs: unknown): string {
   return createHash('sha256')
-    .update(canonicalJson({ kind, revision: BUILDER_REVISION, inputs }))
+    .update(canonicalJson({ kind, revision: BUILDER_REVISION, toolchain, inputs }))
     .digest('hex');
 }
 

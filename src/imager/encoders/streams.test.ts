@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Blob } from '../../blob/blob.ts';
 import { bytesBlob, zeroBlob } from '../../blob/bytes.ts';
@@ -84,9 +84,9 @@ for (const format of formats) {
       bytesBlob(noise(50_000, 2), { nature: 'packed' }),
     ]);
     const encoded = await collect(format.encode(disk, diskCompressors()));
-    for (let i = 1; i < 40; i++) {
+    for (let i = 1; i < 12; i++) {
       const damaged = Buffer.from(encoded);
-      const at = Math.floor((i * encoded.length) / 40);
+      const at = Math.floor((i * encoded.length) / 12);
       damaged[at] = (damaged[at] ?? 0) ^ 0x10;
       assert.throws(() => run(format.check, damaged), `byte ${at}`);
     }
@@ -134,11 +134,11 @@ test('what goes in comes out, whatever the extents are', async () => {
       const [zst, xz, gz] = await Promise.all(
         formats.map(async (format) => await collect(format.encode(disk, compressors))),
       );
-      assert.equal(digest(zstdDecompressSync(zst!)), bytes);
+      assert.equal(digest(run(['zstd', '--decompress', '--stdout', '--quiet'], zst!)), bytes);
       assert.equal(digest(gunzipSync(gz!)), bytes);
       assert.equal(digest(run(['xz', '--decompress', '--stdout'], xz!)), bytes);
     }),
-    { numRuns: 40 },
+    { numRuns: 30 },
   );
 });
 
@@ -154,9 +154,8 @@ test('packed bytes are stored, and zeros are not read', async () => {
   for (const { name, encode } of formats) {
     const packed = await collect(encode(bytesBlob(noise(size, 1), { nature: 'packed' }), diskCompressors()));
     assert.ok(packed.length > size && packed.length < size + 2000, `${name}: ${packed.length}`);
-    if (name === 'gz') continue;
     let zeros = 0;
     for await (const chunk of encode(unreadable, diskCompressors())) zeros += chunk.length;
-    assert.ok(zeros < 4 << 20, `${name}: ${zeros} bytes for 20 GiB of zeros`);
+    assert.ok(zeros < 21 << 20, `${name}: ${zeros} bytes for 20 GiB of zeros`);
   }
 });
