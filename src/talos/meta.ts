@@ -9,9 +9,6 @@ export interface MetaValue {
   readonly value: string;
 }
 
-/** Tag of the bootloader that a dual-boot disk image was made with; the node wipes it on first boot. */
-export const META_DISK_IMAGE_BOOTLOADER = 17;
-
 /** Longer than this (bytes) is worth compressing. */
 const COMPRESS_ABOVE = 256;
 
