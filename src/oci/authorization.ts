@@ -101,14 +101,12 @@ export class Authorizer {
     signal: AbortSignal | undefined,
   ): Promise<Token> {
     const key = [path, ...scopes].join(' ');
-    const known = this.#tokens.get(key);
-    if (known !== undefined) {
+    for (let known = this.#tokens.get(key); known !== undefined; known = this.#tokens.get(key)) {
+      // A fetch that failed, or was aborted by whoever began it, is not this caller's failure.
       const token = await known.catch(() => undefined);
       if (token !== undefined && token.expires > this.#parts.clock.now()) return token;
       if (this.#tokens.get(key) === known) this.#tokens.delete(key);
     }
-    const running = this.#tokens.get(key);
-    if (running !== undefined) return running;
     const fetched = this.#fetchToken(path, challenge, credential, scopes, signal);
     this.#tokens.set(key, fetched);
     try {

@@ -74,7 +74,7 @@ test('the file that counts', async (t) => {
     const variables: Record<string, string | undefined> = env(home);
     for (const name of unset) delete variables[name];
     const find = credentialFinder({ env: variables, home }, noGoogle);
-    const expected = user === undefined ? anonymous : basic(user, 'p');
+    const expected: Credential = user === undefined ? anonymous : basic(user, 'p');
     assert.deepEqual(await find('r.example', 'a/b'), expected, `case ${number}`);
   }
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { systemClock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import { OCI_INDEX } from './media-types.ts';
 import { type RepositoryName, registryHost, repositoryPath } from './names.ts';
@@ -123,7 +124,7 @@ export class LayoutFiles {
   }
 
   async #sweep(): Promise<void> {
-    const now = Date.now();
+    const now = systemClock.now();
     for (const name of await this.list('tmp')) {
       const path = join(this.root, 'tmp', name);
       const facts = await absentAsUndefined(stat(path));

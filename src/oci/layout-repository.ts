@@ -126,7 +126,8 @@ export class LayoutRepository implements Repository {
       const message = `${thing}: ${JSON.stringify(mediaType)} is not the type of a manifest`;
       throw new FactoryError('invalid', 'OCI_MANIFEST_INVALID', message);
     }
-    if (isDigest(checkReference(reference))) checkBytes(thing, reference, bytes);
+    checkReference(reference);
+    if (isDigest(reference)) checkBytes(thing, reference, bytes);
     const digest = isDigest(reference) ? reference : digestOf(bytes);
     const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
     const image = parseSubject({ descriptor, bytes });

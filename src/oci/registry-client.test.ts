@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { bytesBlob } from '../blob/bytes.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../testing/registry.ts';
 import { digestOf } from './digest.ts';
@@ -439,6 +440,34 @@ describe('credentials', () => {
     await repository.manifest(v1);
     assert.equal(tokens(), 4);
     assert.equal(registry.calls.filter(({ path }) => path === '/v2/').length, 2);
+  });
+
+  test('who aborts while a token is fetched does not end the others', async (t) => {
+    const { registry, repository, storage } = await bench(t, { auth: { kind: 'bearer' } });
+    await storage.pushManifest(v1, OCI_MANIFEST, manifestBytes);
+    registry.fault({ path: '/token', fault: { kind: 'hang' } });
+    const controller = new AbortController();
+    const first = repository.manifest(v1, controller.signal);
+    while (!registry.calls.some(({ path }) => path.startsWith('/token'))) await setImmediate();
+    const others = [repository.manifest(v1), repository.tags(), repository.manifest(v1)];
+    await setImmediate();
+    controller.abort(new Error('enough'));
+    await assert.rejects(first, /enough/);
+    for (const found of await Promise.all(others)) assert.ok(found !== undefined);
+  });
+
+  test('a scope that the registry asks for is asked of the token service', async (t) => {
+    const { registry, repository, storage } = await bench(t, { auth: { kind: 'bearer' } });
+    await storage.pushManifest(v1, OCI_MANIFEST, manifestBytes);
+    const headers = {
+      'www-authenticate': `Bearer realm="${registry.url}/token",scope="repository:x/y:pull repository:a/b:pull"`,
+    };
+    registry.fault({ path: '/manifests/', fault: { kind: 'status', status: 401, headers } });
+    assert.ok((await repository.manifest(v1)) !== undefined);
+    const asked = registry.calls
+      .filter(({ path }) => path.startsWith('/token'))
+      .map(({ path }) => new URL(path, registry.url).searchParams.getAll('scope'));
+    assert.deepEqual(asked, [['repository:a/b:pull'], ['repository:x/y:pull', 'repository:a/b:pull']]);
   });
 
   test('they do not go where blobs are redirected to', async (t) => {

@@ -14,7 +14,7 @@ import { type Answer, emptyAnswer, RegistryRoutes } from './registry-routes.ts';
 import { sendAnswer } from './registry-send.ts';
 
 export type { RegistryAuthOptions } from './registry-auth.ts';
-export type { Fault, FaultRule } from './registry-faults.ts';
+export type { FaultRule } from './registry-faults.ts';
 
 export interface RegistryOptions {
   /** Root of a layout that is served and stays; a temporary one when absent. */
