@@ -162,6 +162,20 @@ test('a refusal says who answered', async () => {
   assert.match(text, /\r\n\r\nbad request\n$/);
 });
 
+test('garbage after an answer is refused too, and never written into one', async () => {
+  const after = await server.raw('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\ngarbage\r\n\r\n');
+  const statuses = [...after.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1]);
+  // The parser may see the garbage before or after the answer has left.
+  assert.ok(['200,400', '400', '200'].includes(statuses.join()), after);
+  const socket = server.connect();
+  socket.write('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n');
+  await new Promise((resolve) => socket.once('data', resolve));
+  socket.write('garbage\r\n\r\n');
+  const answer = await new Promise<Buffer>((resolve) => socket.once('data', resolve));
+  assert.match(answer.toString(), /^HTTP\/1\.1 400 /);
+  socket.destroy();
+});
+
 test('headers that do not come to an end are given up', async () => {
   assert.match(await server.raw('GET / HTTP/1.1\r\nHost: a\r\nX'), /^HTTP\/1\.1 408 /);
 });

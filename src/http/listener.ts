@@ -71,7 +71,9 @@ export function createListener(options: ListenerOptions): Listener {
     options.onRequest(request, response, true);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) socket.destroy();
+    // Never into the middle of another answer.
+    const free = connections.idle(socket) || socket.bytesWritten === 0;
+    if (error.code === 'ECONNRESET' || !socket.writable || !free) socket.destroy();
     else socket.end(options.refusal(refusalStatus(error.code)));
   });
 
@@ -163,6 +165,8 @@ function refusalStatus(code: string | undefined): number {
 
 interface Connections {
   begin(request: IncomingMessage, response: ServerResponse): void;
+  /** True when no request of this connection is being answered. */
+  idle(socket: Socket): boolean;
   /** Ends idle connections; busy ones end after their answer. */
   drain(): void;
   destroy(): void;
@@ -203,6 +207,7 @@ function trackConnections(server: AnyServer): Connections {
         if (draining && left === 0) socket.destroySoon();
       });
     },
+    idle: (socket) => (busy.get(socket) ?? 0) === 0,
     drain() {
       draining = true;
       for (const session of sessions) session.close();

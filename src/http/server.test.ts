@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { FactoryError } from '../errors.ts';
 import { CANONICAL, SCHEMATIC } from './testing/fakes.ts';
 import { TestServer } from './testing/start.ts';
 
@@ -254,6 +255,28 @@ test('landing page and documents', async () => {
   assert.match(llms.text, /https:\/\/factory\.example\/openapi\.json/);
   const openapi = JSON.parse((await server.request('GET', '/openapi.json')).text);
   assert.deepEqual(openapi.servers, [{ url: 'https://factory.example' }]);
+});
+
+test('keys are served as they are, with a type of their own', async () => {
+  const keys = { secureBootCertificate: async () => 'CERT\n', cosignPublicKey: async () => 'KEY\n' };
+  await using own = await TestServer.start({ keys });
+  for (const [path, text] of [
+    ['/secureboot/signing-cert.pem', 'CERT\n'],
+    ['/oci/cosign/signing-key.pub', 'KEY\n'],
+  ] as const) {
+    const answer = await own.request('GET', path);
+    assert.deepEqual([answer.status, answer.text], [200, text]);
+    assert.equal(answer.headers['content-type'], 'application/x-pem-file');
+  }
+});
+
+test('a store that cannot be reached is not an unknown schematic', async () => {
+  const get = async (): Promise<never> => {
+    throw new FactoryError('unavailable', 'OCI_UNREACHABLE', 'registry.example does not answer');
+  };
+  await using own = await TestServer.start({ get });
+  const answer = await own.request('GET', `/schematics/${SCHEMATIC}`);
+  assert.deepEqual([answer.status, answer.text], [503, 'registry.example does not answer\n']);
 });
 
 test('metrics: by pattern, with the router’s own answers under one label', async () => {

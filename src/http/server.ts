@@ -13,7 +13,7 @@ import { requestId } from './request-id.ts';
 import type { Route } from './route.ts';
 import { createRouter } from './router.ts';
 import type { Services } from './services.ts';
-import { loadKeyPair, type TlsFiles, watchKeyPair } from './tls.ts';
+import { loadKeyPair, type TlsFiles, tlsFiles, watchKeyPair } from './tls.ts';
 
 export interface ServerOptions {
   readonly services: Services;
@@ -24,6 +24,7 @@ export interface ServerOptions {
   readonly tag: string;
   readonly log: Log;
   readonly registry: Registry;
+  /** Plain HTTP/1.1 when absent or when both names are empty. */
   readonly tls?: TlsFiles;
   /** Routes of other frontends; one with the method and path of ours takes its place. */
   readonly routes?: readonly Route[];
@@ -42,10 +43,11 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** The main listener. Throws `TLS_CERTIFICATE` when the certificate does not load. */
+/** The main listener. Throws `TLS_CERTIFICATE` and `TLS_INCOMPLETE` when the certificate does not load. */
 export async function createServer(options: ServerOptions): Promise<HttpServer> {
   let draining = false;
-  const { services, tls, log } = options;
+  const { services, log } = options;
+  const tls = tlsFiles(options.tls?.certFile ?? '', options.tls?.keyFile ?? '');
   const context: Context = {
     urls: options.urls,
     tag: options.tag,

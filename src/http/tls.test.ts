@@ -76,6 +76,14 @@ test('both files or none', () => {
   }
 });
 
+test('a server with half of a pair does not start', async () => {
+  await assert.rejects(TestServer.start({}, { tls: { ...files('one'), keyFile: '' } }), {
+    code: 'TLS_INCOMPLETE',
+  });
+  await using plain = await TestServer.start({}, { tls: { certFile: '', keyFile: '' } });
+  assert.equal((await plain.request('GET', '/healthz')).status, 200);
+});
+
 test('files that are missing or do not belong together are refused', async () => {
   await assert.rejects(loadKeyPair({ ...files('one'), certFile: '/nonexistent' }), {
     code: 'TLS_CERTIFICATE',

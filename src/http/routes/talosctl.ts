@@ -58,7 +58,7 @@ export const talosctlRoutes: readonly CoreRoute[] = [
       const names = await releases.talosctl(version, request.signal);
       if (names.length === 0) {
         const message = `version ${formatVersion(version)} is not available`;
-        throw new FactoryError('not-found', 'VERSION_NOT_FOUND', message);
+        throw new FactoryError('not-found', 'VERSION_NOT_AVAILABLE', message);
       }
       if (!names.includes(params.path)) {
         const message = `talosctl has no file ${JSON.stringify(params.path)} in version ${formatVersion(version)}`;

@@ -41,6 +41,7 @@ export interface FakeOptions {
   readonly open?: (request: AssetRequest) => Promise<OpenAsset>;
   readonly commandLine?: (request: AssetRequest) => Promise<BootCommandLine>;
   readonly create?: Services['schematics']['create'];
+  readonly get?: Services['schematics']['get'];
   readonly releases?: Partial<Services['releases']>;
   readonly keys?: Partial<Services['keys']>;
   readonly ready?: Services['ready'];
@@ -51,12 +52,13 @@ const TALOSCTL = ['talosctl-windows-amd64.exe', 'talosctl-linux-amd64'];
 /** Services that know one schematic, one asset of eleven bytes and two versions. */
 export function fakeServices(options: FakeOptions = {}): Services {
   const unavailable = (version: string): never => {
-    throw new FactoryError('not-found', 'VERSION_NOT_FOUND', `version ${version} is not available`);
+    throw new FactoryError('not-found', 'VERSION_NOT_AVAILABLE', `version ${version} is not available`);
   };
   return {
     schematics: {
       create: options.create ?? (async () => ({ id: SCHEMATIC, canonical: CANONICAL, existed: false })),
-      async get(id) {
+      async get(id, signal) {
+        if (options.get !== undefined) return options.get(id, signal);
         if (id === SCHEMATIC) return { id, canonical: CANONICAL };
         throw new FactoryError(
           'not-found',
