@@ -1,5 +1,5 @@
 import type { Blob } from '../blob/blob.ts';
-import { FactoryError } from '../errors.ts';
+import { FactoryError, withContext } from '../errors.ts';
 import { satisfies } from '../talos/constraint.ts';
 import { type Gates, gatesOf } from '../talos/gates.ts';
 import { formatVersion, type TalosVersion } from '../talos/version.ts';
@@ -93,7 +93,11 @@ export class InitramfsBuilder {
     const known = await this.#pieces.lookup(extension.digest, form);
     if (known !== undefined) return known;
     using tree = await this.#pieces.fetch(extension, form, signal);
-    return await slot(() => this.#pieces.make(extension, tree, form, signal));
+    try {
+      return await slot(() => this.#pieces.make(extension, tree, form, signal));
+    } catch (error) {
+      throw error instanceof FactoryError ? withContext(`extension ${extension.name}`, error) : error;
+    }
   }
 }
 

@@ -33,9 +33,9 @@ export function mixedDisk(): Blob {
     zeroBlob(511),
     packed(100, 4),
     bytesBlob(prose(2_500_000, 5)),
-    zeroBlob(150 << 20),
+    zeroBlob(70 << 20),
     packed(3_333_333, 6),
-    zeroBlob(32 * (1 << 20) + 77_777),
+    zeroBlob((9 << 20) + 77_777),
     bytesBlob(prose(512, 7)),
     zeroBlob(512 - ((3000 + (1 << 20) - 3000 + 700_000 + 5_000_001 + 511 + 100 + 2_500_000) % 512)),
   ]);
