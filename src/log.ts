@@ -9,6 +9,11 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
   /** A log whose lines all carry `fields` (for example `request_id`). */
   with(fields: LogFields): Log;
+  /**
+   * Runs `work`; all lines of this log and those made from the same one that are written in its course, also after it
+   * has returned or by what it has started, carry `fields`.
+   */
+  within<T>(fields: LogFields, work: () => T): T;
 }
 
 const nothing = (): void => {};
@@ -20,4 +25,5 @@ export const silentLog: Log = {
   warn: nothing,
   error: nothing,
   with: () => silentLog,
+  within: (_, work) => work(),
 };

@@ -50,8 +50,11 @@ export async function serve(exchange: Exchange, options: PipelineOptions): Promi
     } else if (target === undefined) {
       await send.error(routerError(400, 'HTTP_TARGET_INVALID', 'invalid request path'));
     } else if (match.kind === 'route') {
-      const result = await match.route.handle(facts(exchange, target, match.params, id, log));
-      await send.result(result);
+      const { route, params } = match;
+      // Also what goes on when the answer has been given, a build for example, says which request began it.
+      await log.within({ request_id: id }, async () => {
+        await send.result(await route.handle(facts(exchange, target, params, id, log)));
+      });
     } else {
       await unmatched(send, match, target);
     }

@@ -125,3 +125,30 @@ test('names of levels', () => {
     assert.equal(parseLogLevel(text), level, text);
   }
 });
+
+test('lines written in the course of a work carry its fields, also those of what it left running', async () => {
+  const { log, lines } = capture();
+  const other = log.with({ a: 1 });
+  const started = Promise.withResolvers<void>();
+  let later: Promise<void> | undefined;
+  log.within({ request_id: 'r' }, () => {
+    later = started.promise.then(() => other.info('later'));
+    other.info('now');
+    log.within({ step: 2 }, () => log.info('deeper'));
+  });
+  log.info('outside');
+  started.resolve();
+  await later;
+  assert.deepEqual(
+    lines.map((line) => {
+      const { level, ts, ...rest } = JSON.parse(line);
+      return rest;
+    }),
+    [
+      { msg: 'now', request_id: 'r', a: 1 },
+      { msg: 'deeper', request_id: 'r', step: 2 },
+      { msg: 'outside' },
+      { msg: 'later', request_id: 'r', a: 1 },
+    ],
+  );
+});

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { pino } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Log, LogFields } from '../log.ts';
@@ -33,10 +34,11 @@ export function jsonLog(options: JsonLogOptions): Log {
     },
     options.destination,
   );
+  const course = new AsyncLocalStorage<LogFields>();
   const make = (bound: LogFields): Log => {
     const write = (level: 'debug' | 'info' | 'warn' | 'error', message: string, given?: LogFields): void => {
       if (!logger.isLevelEnabled(level)) return;
-      const fields = { ...bound, ...given };
+      const fields = { ...course.getStore(), ...bound, ...given };
       const line: Record<string, unknown> = { msg: redactText(message) };
       for (const [name, value] of Object.entries(fields)) {
         if (value !== undefined) line[RESERVED.has(name) ? `${name}_` : name] = redactField(name, value);
@@ -50,6 +52,7 @@ export function jsonLog(options: JsonLogOptions): Log {
       warn: (message, fields) => write('warn', message, fields),
       error: (message, fields) => write('error', message, fields),
       with: (fields) => make({ ...bound, ...fields }),
+      within: (fields, work) => course.run({ ...course.getStore(), ...fields }, work),
     };
   };
   return make({});

@@ -23,6 +23,7 @@ export function recordingLog(lines: LogLine[], inherited: LogFields = {}): Log {
     warn: at('warn'),
     error: at('error'),
     with: (fields) => recordingLog(lines, { ...inherited, ...fields }),
+    within: (_fields, work) => work(),
   };
 }
 
