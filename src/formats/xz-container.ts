@@ -53,21 +53,26 @@ export function parseXzStream(stream: Uint8Array): XzStream {
 
 /** The stream of some blocks, which have to come from streams of the same `check`. */
 export function formatXzStream({ check, blocks }: XzStream): Uint8Array {
+  return Buffer.concat([
+    xzStreamStart(check),
+    ...blocks.map((block) => block.bytes),
+    xzStreamEnd(check, blocks),
+  ]);
+}
+
+/** What a stream begins with (§2.1.1). */
+export function xzStreamStart(check: number): Uint8Array {
   const flags = Uint8Array.of(0, check);
+  return Buffer.concat([XZ_MAGIC, flags, littleEndian32(crc32(flags))]);
+}
+
+/** What follows the blocks: index and footer (§4, §2.1.2). */
+export function xzStreamEnd(check: number, blocks: readonly Omit<XzBlock, 'bytes'>[]): Uint8Array {
   const index = formatIndex(blocks);
   const backward = Buffer.alloc(6);
   backward.writeUInt32LE(index.length / 4 - 1);
-  backward.set(flags, 4);
-  return Buffer.concat([
-    XZ_MAGIC,
-    flags,
-    littleEndian32(crc32(flags)),
-    ...blocks.map((block) => block.bytes),
-    index,
-    littleEndian32(crc32(backward)),
-    backward,
-    FOOTER_MAGIC,
-  ]);
+  backward.set(Uint8Array.of(0, check), 4);
+  return Buffer.concat([index, littleEndian32(crc32(backward)), backward, FOOTER_MAGIC]);
 }
 
 function cutBlocks(
@@ -112,7 +117,7 @@ function parseIndex(index: Uint8Array): Pick<XzBlock, 'unpaddedSize' | 'uncompre
   return records;
 }
 
-function formatIndex(blocks: readonly XzBlock[]): Uint8Array {
+function formatIndex(blocks: readonly Omit<XzBlock, 'bytes'>[]): Uint8Array {
   const bytes: number[] = [0];
   const integer = (value: number): void => {
     let rest = value;

@@ -7,11 +7,11 @@ import fc from 'fast-check';
 import type { Blob } from '../../blob/blob.ts';
 import { bytesBlob, zeroBlob } from '../../blob/bytes.ts';
 import { concatBlobs } from '../../blob/compose.ts';
+import { anyDisk, collect, contents, mixedDisk, noise, prose } from '../../formats/disk-sample.testing.ts';
 import { gzipStream } from '../../formats/gzip-stream.ts';
 import { xzStream } from '../../formats/xz-stream.ts';
 import { zstdStream } from '../../formats/zstd-stream.ts';
 import { type Compressors, diskCompressors } from './compressors.ts';
-import { anyDisk, collect, contents, mixedDisk, noise, prose } from './disk-sample.testing.ts';
 
 type Encode = (blob: Blob, compressors: Compressors, signal?: AbortSignal) => AsyncIterable<Uint8Array>;
 
