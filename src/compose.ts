@@ -89,7 +89,7 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
     limits: { maxOldGenerationSizeMb: WORKER_HEAP },
   });
   opened.defer(() => workers.close());
-  const grub = grubModules();
+  const grub = grubModules(config.build.grubDirectory);
   const toolchain = await toolchainFingerprint(grub);
   const imager = new Imager(
     releases,
@@ -262,10 +262,10 @@ async function schematicRepository(
   return (await openLayout(root)).repository(name);
 }
 
-/** Where Debian's packages put GRUB's modules. */
-function grubModules(): GrubModules {
+/** The platforms that there are modules of. */
+function grubModules(root: string): GrubModules {
   const at = (name: string): string | undefined => {
-    const directory = join('/usr/lib/grub', name);
+    const directory = join(root, name);
     return existsSync(directory) ? directory : undefined;
   };
   const [i386pc, x86_64Efi, arm64Efi] = [at('i386-pc'), at('x86_64-efi'), at('arm64-efi')];

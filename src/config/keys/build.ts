@@ -23,4 +23,9 @@ export const build = section('What is built, and how much of it at once.', {
     256,
     'Builds that may wait for their turn. Beyond that requests are answered with 503 and `Retry-After`.',
   ),
+  grubDirectory: text(
+    'ours',
+    '/usr/lib/grub',
+    'Where the modules of GRUB are: directories `i386-pc`, `x86_64-efi` and `arm64-efi`, as Debian names them.',
+  ),
 });
