@@ -2,7 +2,7 @@
  * What went wrong, for whom it is to mend:
  * `invalid`, `unauthorized`, `forbidden`, `not-found`, `too-large`, `not-enabled`: the caller's;
  * `upstream` (a registry answered wrongly), `unavailable` (it did not answer, or we are full): try again;
- * `not-implemented`: a capability this build does not have yet; `internal`: ours.
+ * `not-implemented`: a capability that this build or this machine does not have; `internal`: ours.
  */
 export type ErrorKind =
   | 'invalid'

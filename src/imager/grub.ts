@@ -95,7 +95,7 @@ const DISK_PREFIX = '(hd0,gpt3)/grub';
 const LARGEST_IMAGE = 16 << 20;
 const IMAGE = 'grub.img';
 
-/** BIOS boot code of ISOs. Throws `internal` `GRUB_MISSING` with the Debian package to install. */
+/** BIOS boot code of ISOs. Throws `not-implemented` `GRUB_MISSING` with the Debian package to install. */
 export async function grubIsoBios(source: GrubSource, signal?: AbortSignal): Promise<GrubIsoBios> {
   const { image, beside } = await grubImage(
     source,
@@ -112,12 +112,12 @@ export async function grubIsoBios(source: GrubSource, signal?: AbortSignal): Pro
   return { elTorito: image, hybridMbr: beside };
 }
 
-/** GRUB as an EFI application for ISOs (about 1 MiB). Throws `internal` `GRUB_MISSING`. */
+/** GRUB as an EFI application for ISOs (about 1 MiB). Throws `not-implemented` `GRUB_MISSING`. */
 export async function grubIsoEfi(source: GrubSource, arch: Arch, signal?: AbortSignal): Promise<Blob> {
   return grubEfi(source, arch, { prefix: '/boot/grub', modules: ISO_MODULES, config: ISO_CONFIG }, signal);
 }
 
-/** BIOS boot code of disks (`spec/outputs-disk.md` §4.3). Throws `internal` `GRUB_MISSING`. */
+/** BIOS boot code of disks (`spec/outputs-disk.md` §4.3). Throws `not-implemented` `GRUB_MISSING`. */
 export async function grubDiskBios(source: GrubSource, signal?: AbortSignal): Promise<GrubDiskBios> {
   const { image, beside } = await grubImage(
     source,
@@ -134,7 +134,7 @@ export async function grubDiskBios(source: GrubSource, signal?: AbortSignal): Pr
   return { core: image, bootSector: beside };
 }
 
-/** GRUB as an EFI application for disks. Throws `internal` `GRUB_MISSING`. */
+/** GRUB as an EFI application for disks. Throws `not-implemented` `GRUB_MISSING`. */
 export async function grubDiskEfi(source: GrubSource, arch: Arch, signal?: AbortSignal): Promise<Blob> {
   return grubEfi(source, arch, { prefix: DISK_PREFIX, modules: DISK_MODULES, config: DISK_CONFIG }, signal);
 }
@@ -243,7 +243,7 @@ async function runMkimage(args: readonly string[], signal: AbortSignal | undefin
 
 function missing(debianPackage: string, reason: string): FactoryError {
   return new FactoryError(
-    'internal',
+    'not-implemented',
     'GRUB_MISSING',
     `${reason}: install the Debian package ${debianPackage} on the machine that builds images`,
   );
