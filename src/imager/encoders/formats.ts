@@ -1,0 +1,87 @@
+import type { Blob } from '../../blob/blob.ts';
+import { SOURCE_DATE_EPOCH } from '../../clock.ts';
+import { gnuSparseTar } from '../../formats/gnu-tar.ts';
+import { guidOfName } from '../../formats/guid.ts';
+import { gzipStream } from '../../formats/gzip-stream.ts';
+import { qcow2Image } from '../../formats/qcow2.ts';
+import { fixedVhd } from '../../formats/vhd.ts';
+import { xzStream } from '../../formats/xz-stream.ts';
+import { zstdStream } from '../../formats/zstd-stream.ts';
+import type { Compressors } from './compressors.ts';
+import { encodeOva } from './ova.ts';
+
+/** What a disk is delivered as (`spec/outputs-disk.md` §8). */
+export type DiskContainer = 'raw' | 'qcow2' | 'vhd' | 'ova';
+
+/** What is put around it (`spec/outputs.md` §5). */
+export type OuterFormat = 'none' | 'tar.gz' | 'gz' | 'xz' | 'zst';
+
+export interface DiskContainerOptions {
+  /** Names what the disk is, for ever (a recipe's hash): the identity in formats that have one comes from it. */
+  readonly identity: string;
+  readonly compressors: Compressors;
+  /** A directory of this build alone; only `ova` writes there, and it has to stay as long as the result is read. */
+  readonly scratch: string;
+  /** For a virtual machine that boots by EFI alone. */
+  readonly firmware?: 'efi';
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A disk in its format. All but `ova` cost nothing and are served from the disk itself, at any offset. The options of
+ * the format are its own, whatever the platform (`spec/outputs-disk.md` §8.2, §8.3).
+ */
+export async function containDisk(
+  disk: Blob,
+  container: DiskContainer,
+  options: DiskContainerOptions,
+): Promise<Blob> {
+  switch (container) {
+    case 'raw':
+      return disk;
+    case 'qcow2':
+      return qcow2Image(disk);
+    case 'vhd':
+      return fixedVhd({ disk, time: SOURCE_DATE_EPOCH, uuid: uuidOf(options.identity) });
+    case 'ova': {
+      const { compressors, scratch, firmware, signal } = options;
+      return await encodeOva(disk, {
+        compressor: compressors.grain,
+        scratch,
+        signal,
+        ...(firmware === undefined ? {} : { firmware }),
+      });
+    }
+  }
+}
+
+/** The bytes of a file in its outer format, made while they are taken; of an unknown number, but for `none`. */
+export function encodeOuter(
+  file: Blob,
+  format: OuterFormat,
+  compressors: Compressors,
+  signal?: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  switch (format) {
+    case 'none':
+      return file.read(0, file.size, signal);
+    case 'zst':
+      return zstdStream(file, { compressor: compressors.zstd, signal });
+    case 'xz':
+      return xzStream(file, { compress: compressors.xz, signal });
+    case 'gz':
+      return gzipStream(file, { compress: compressors.deflate, signal });
+    case 'tar.gz': {
+      const tar = gnuSparseTar({ name: TAR_MEMBER, content: file }, { mtime: SOURCE_DATE_EPOCH });
+      return gzipStream(tar, { compress: compressors.deflate, signal });
+    }
+  }
+}
+
+/** Whatever the asset is called: it is the name that Google Cloud looks for. */
+const TAR_MEMBER = 'disk.raw';
+
+/** A UUID of version 8 (RFC 9562 §5.8), in network order. */
+function uuidOf(identity: string): Uint8Array {
+  return Buffer.from(guidOfName(identity).replaceAll('-', ''), 'hex');
+}
