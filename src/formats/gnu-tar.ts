@@ -1,6 +1,6 @@
 import type { Blob } from '../blob/blob.ts';
 import { bytesBlob, zeroBlob } from '../blob/bytes.ts';
-import { concatBlobs, sliceBlob } from '../blob/compose.ts';
+import { concatBlobs, type Placed, placedBlob, sliceBlob } from '../blob/compose.ts';
 import { gnuSparseHeader, gnuTarHeader, type SparsePart } from './gnu-tar-header.ts';
 import { TAR_BLOCK } from './tar-header.ts';
 
@@ -39,11 +39,27 @@ export function gnuSparseTar(file: GnuTarFile, options: GnuTarOptions): Blob {
   // GNU tar ends the map with an empty part at the end of the file, which is what tells of a hole there.
   const map = [...parts, { offset: content.size, length: 0 }];
   const header = gnuSparseHeader({ name, mode: MODE, size, realSize: content.size, map, ...options });
-  return archive([
-    bytesBlob(header),
-    ...parts.map((part) => sliceBlob(content, part.offset, part.length)),
-    padding(size, TAR_BLOCK),
-  ]);
+  return archive([bytesBlob(header), withoutHoles(content, parts, size), padding(size, TAR_BLOCK)]);
+}
+
+/** The parts one after the other, `size` bytes in all. */
+function withoutHoles(content: Blob, parts: readonly SparsePart[], size: number): Blob {
+  const placed: Placed[] = [];
+  let index = 0;
+  // Bytes of holes before the current part.
+  let holes = parts[0]?.offset ?? 0;
+  for (const extent of content.extents()) {
+    if (extent.kind === 'zero') continue;
+    let part = parts[index];
+    while (part !== undefined && extent.offset >= part.offset + part.length) {
+      const next = parts[++index];
+      if (next !== undefined) holes += next.offset - (part.offset + part.length);
+      part = next;
+    }
+    const blob = sliceBlob(extent.source, extent.sourceOffset, extent.length);
+    placed.push({ offset: extent.offset - holes, blob });
+  }
+  return placedBlob(size, placed);
 }
 
 function plainMember({ name, content }: GnuTarFile, options: GnuTarOptions): readonly Blob[] {
