@@ -20,8 +20,8 @@ export interface GzipStreamOptions {
 /** RFC 1952 §2.3.1: deflate, no flags, no time, nothing about the level, Unix. */
 const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3);
 
-const LIMITS = { minZero: 4096, minPacked: 4096, plain: 1 << 20, packed: 2 << 20 };
-const IN_FLIGHT = 8 << 20;
+const LIMITS = { minZero: 4096, minPacked: 4096, plain: 1 << 20, packed: 1 << 20 };
+const IN_FLIGHT = 4 << 20;
 /** Zero bytes of one piece, whose 64 KiB are made once. */
 const ZERO_PIECE = 64 << 20;
 

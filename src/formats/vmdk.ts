@@ -15,7 +15,7 @@ const SECTOR = 512;
 const MARKER_SIZE = 12;
 /** Grains of one piece of work; 1 MiB is read at a time. */
 const GROUP = 16;
-const IN_FLIGHT = 8 << 20;
+const IN_FLIGHT = 4 << 20;
 /** The grain tables of a larger disk would not stay small (bytes). */
 const MAX_SIZE = 2 ** 41;
 

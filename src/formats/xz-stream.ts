@@ -20,9 +20,9 @@ export interface XzStreamOptions {
  */
 const CHECK_CRC32 = 1;
 /** A block costs 16 bytes and 5 in the index. */
-const LIMITS = { minZero: 8192, minPacked: 4096, plain: 1 << 20, packed: 2 << 20 };
+const LIMITS = { minZero: 8192, minPacked: 4096, plain: 1 << 20, packed: 1 << 20 };
 /** Many plain segments at a time, since the compressor may take them through one run of a program. */
-const IN_FLIGHT = 16 << 20;
+const IN_FLIGHT = 4 << 20;
 /** Zero bytes of one block, which is made once. */
 const ZERO_BLOCK = 64 << 20;
 

@@ -16,12 +16,9 @@ export interface ZstdStreamOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * Plain parts are as large as decoders must have a window for (RFC 8878 §3.1.1.1.2: 8 MiB) with room for four
- * at a time.
- */
-const LIMITS = { minZero: 4096, minPacked: 4096, plain: 4 << 20, packed: 2 << 20 };
-const IN_FLIGHT = 16 << 20;
+/** The content of a frame is less than the window that every decoder has (RFC 8878 §3.1.1.1.2: 8 MiB). */
+const LIMITS = { minZero: 4096, minPacked: 4096, plain: 1 << 20, packed: 1 << 20 };
+const IN_FLIGHT = 4 << 20;
 
 /**
  * A `.zst` file: frames one after the other, each with its content size and checksum, so that every part of
