@@ -33,7 +33,7 @@ export function mixedDisk(): Blob {
     zeroBlob(511),
     packed(100, 4),
     bytesBlob(prose(2_500_000, 5)),
-    zeroBlob(70 << 20),
+    zeroBlob(20 << 20),
     packed(3_333_333, 6),
     zeroBlob((9 << 20) + 77_777),
     bytesBlob(prose(512, 7)),

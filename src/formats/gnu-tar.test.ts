@@ -44,7 +44,7 @@ test('GNU tar and Python extract the disk; its holes are holes', async () => {
   const { gnu, python, blocks } = await extract(disk);
   assert.ok(gnu.equals(wanted));
   assert.ok(python.equals(wanted));
-  assert.ok(blocks * 512 < disk.size / 4, `${blocks}`);
+  assert.ok(blocks * 512 < disk.size / 3, `${blocks}`);
 });
 
 test('an archive of a file with holes is that of tar --sparse', async (t) => {

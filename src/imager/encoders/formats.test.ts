@@ -16,7 +16,7 @@ async function directory(t: TestContext): Promise<string> {
   return dir;
 }
 
-const disk = () => sliceBlob(mixedDisk(), 0, 91 << 20);
+const disk = () => sliceBlob(mixedDisk(), 0, 41 << 20);
 
 test('tar.gz: GNU tar and Python find disk.raw in it, as small as by tar and gzip', async (t) => {
   const dir = await directory(t);

@@ -99,9 +99,9 @@ for (const format of formats) {
   });
 
   test(`${format.name}: zero runs of every length`, async () => {
+    // Around a match of deflate and of LZMA, a zstd frame, an LZMA2 chunk, and the largest piece of each.
     const lengths = [
-      1, 2, 3, 257, 258, 259, 260, 273, 274, 275, 276, 8191, 131_071, 131_072, 131_073, 2_097_151, 2_097_152,
-      2_097_153, 67_108_864, 67_239_937,
+      1, 2, 3, 258, 259, 260, 273, 274, 275, 276, 8191, 131_071, 131_073, 2_097_152, 2_097_153, 67_239_937,
     ];
     for (const length of lengths) {
       const encoded = await collect(format.encode(zeroBlob(length), diskCompressors()));
