@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { composeFactory } from '../../src/compose.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { type LogLine, recordingLog } from '../../src/http/testing/start.ts';
-import type { RegistryOptions } from '../../src/testing/registry.ts';
+import { runProgram } from '../../src/process/run.ts';
+import { type RegistryOptions, startRegistry } from '../../src/testing/registry.ts';
 import { type SandboxRegistry, startSandboxRegistry } from '../../src/testing/sandbox-registry.ts';
 import { send } from './client.ts';
 
@@ -33,6 +34,32 @@ export interface LocalFactory extends AsyncDisposable {
 
 /** What images and PXE scripts are told of the factory, the same for all of them. */
 export const EXTERNAL_URL = 'https://factory.example/';
+
+/** The sandbox release in a layout, from which any number of registries can be started quickly. */
+export interface SandboxCopies extends AsyncDisposable {
+  /** A registry with the release, changed by nobody else. */
+  start(): Promise<SandboxRegistry>;
+}
+
+export async function sandboxCopies(): Promise<SandboxCopies> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await temporaryDirectory(stack);
+  const original = join(directory, 'original');
+  const { registry, release } = await startSandbox({ directory: original });
+  await registry.close();
+  const opened = stack.move();
+  let copies = 0;
+  return {
+    async start() {
+      const copy = join(directory, String(++copies));
+      // Files of a layout are replaced and never changed: hard links do for a copy.
+      await runProgram({ program: 'cp', args: ['--archive', '--link', original, copy] });
+      const registry = await startRegistry({ directory: copy });
+      return { registry, release, [Symbol.asyncDispose]: () => registry.close() };
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
 
 export function startSandbox(options: RegistryOptions = {}): Promise<SandboxRegistry> {
   return startSandboxRegistry(join(import.meta.dirname, '../../.cache'), options);
