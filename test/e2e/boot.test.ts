@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { type BootMedium, type BootSpec, boot } from '../../src/testing/boot.ts';
 import { createSchematic, download } from '../../src/testing/factory-client.ts';
 import { type FactoryProcess, startFactoryProcess } from '../../src/testing/factory-process.ts';
+import { grubDirectory } from '../../src/testing/grub-directory.ts';
 import type { GuestReport } from '../../src/testing/guest-report.ts';
 import { noise } from '../../src/testing/sandbox/extensions.ts';
 import { type SandboxRegistry, startSandboxRegistry } from '../../src/testing/sandbox-registry.ts';
@@ -20,11 +21,13 @@ let factory: FactoryProcess;
 let dir: string;
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'boot-test-'));
-  sandbox = await startSandboxRegistry(join(import.meta.dirname, '../../.cache'));
+  const cache = join(import.meta.dirname, '../../.cache');
+  sandbox = await startSandboxRegistry(cache);
   factory = await startFactoryProcess({
     directory: dir,
     registry: sandbox.registry.host,
     publicKeyFile: sandbox.release.publicKeyFile,
+    config: { build: { grubDirectory: await grubDirectory(cache) } },
   });
 });
 after(async () => {
@@ -202,6 +205,15 @@ describe('boots', { concurrency: 2 }, () => {
       assert.equal(seen.efi.has('StubInfo'), false);
     });
   }
+
+  test('1.9 arm64 ISO (GRUB) under AAVMF', async () => {
+    const id = await schematic();
+    const path = await fetchImage(id, 'v1.9.5', 'metal-arm64.iso');
+    const seen = await report('arm64', 'aavmf', { kind: 'cdrom', path });
+    assertExtensions(seen, id, 'v1.9.5', '/lib/firmware');
+    assert.match(seen.cmdline, /^BOOT_IMAGE=\/boot\/vmlinuz /);
+    assert.equal(seen.machine, 'aarch64');
+  });
 
   test('1.13 arm64 ISO under AAVMF', async () => {
     const id = await schematic();
