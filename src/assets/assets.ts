@@ -80,6 +80,9 @@ export interface AssetsOptions {
   readonly toolchain: string;
 }
 
+/** Bytes of an asset that is hashed when it has been built; a disk is mostly zeros, and hashed when somebody asks. */
+const HASHED_AT_ONCE = 512 << 20;
+
 /** From the segments of a URL to an asset. */
 export class Assets {
   readonly #options: AssetsOptions;
@@ -159,6 +162,8 @@ export class Assets {
         }
         const asset = new FinishedAsset(key, await imager.build(recipe, slot, signal), tasks);
         metrics.built(about, asset.blob.size);
+        // Later answers can name it at once; nobody waits for it, and nobody minds when it fails.
+        if (asset.blob.size <= HASHED_AT_ONCE) asset.digest('sha256').catch(() => {});
         return asset;
       },
     });

@@ -85,12 +85,12 @@ test('no modification date where bytes may change', async () => {
 test('Repr-Digest: known, small, wanted, or absent', async () => {
   const MiB = 1024 * 1024;
   const cases: readonly [number, string | undefined, string | undefined, string | undefined, string[]][] = [
-    [16 * MiB, undefined, undefined, 'sha-256=:qqo=:', ['sha256']],
-    [16 * MiB + 1, undefined, undefined, undefined, []],
-    [16 * MiB + 1, 'bbbb', undefined, 'sha-256=:u7s=:', []],
-    [16 * MiB + 1, undefined, 'sha-256=1', 'sha-256=:qqo=:', ['sha256']],
-    [16 * MiB + 1, 'bbbb', 'sha-512=9', 'sha-512=:qqo=:', ['sha512']],
-    [16 * MiB + 1, undefined, 'md5=9', undefined, []],
+    [64 * MiB, undefined, undefined, 'sha-256=:qqo=:', ['sha256']],
+    [64 * MiB + 1, undefined, undefined, undefined, []],
+    [64 * MiB + 1, 'bbbb', undefined, 'sha-256=:u7s=:', []],
+    [64 * MiB + 1, undefined, 'sha-256=1', 'sha-256=:qqo=:', ['sha256']],
+    [64 * MiB + 1, 'bbbb', 'sha-512=9', 'sha-512=:qqo=:', ['sha512']],
+    [64 * MiB + 1, undefined, 'md5=9', undefined, []],
   ];
   for (const [size, known, wanted, expected, computed] of cases) {
     const asked: string[] = [];

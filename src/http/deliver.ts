@@ -6,7 +6,7 @@ import { parseRange } from './range.ts';
 import type { Representation } from './result.ts';
 
 /** Assets up to this size are hashed before they are answered, so that every small one has a digest. */
-const EAGER_DIGEST_SIZE = 16 * 1024 * 1024;
+const EAGER_DIGEST_SIZE = 64 * 1024 * 1024;
 
 /** The head of an answer and which bytes of the representation follow it. */
 export interface Delivery {
