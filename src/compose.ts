@@ -40,6 +40,8 @@ import { parseConfiguredVersion, type TalosVersion } from './talos/version.ts';
 const WORKERS = Math.max(2, availableParallelism());
 /** MiB of JavaScript heap that one task may need. */
 const WORKER_HEAP = 512;
+/** MiB of it for new objects: most of what a task makes is outside of the heap. */
+const WORKER_YOUNG_HEAP = 3;
 /** Finished assets that are remembered, and for how long (ms): they pin their pieces in the local store. */
 const ASSETS_KEPT = 256;
 const ASSETS_KEPT_MS = 15 * 60_000;
@@ -86,7 +88,7 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
   const workers = new WorkerPool<ImagerTasks>({
     registry: new URL('./imager/tasks/registry.ts', import.meta.url),
     size: WORKERS,
-    limits: { maxOldGenerationSizeMb: WORKER_HEAP },
+    limits: { maxOldGenerationSizeMb: WORKER_HEAP, maxYoungGenerationSizeMb: WORKER_YOUNG_HEAP },
   });
   opened.defer(() => workers.close());
   const grub = grubModules(config.build.grubDirectory);
