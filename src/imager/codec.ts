@@ -14,10 +14,10 @@ export function codecOf(gates: Gates): Codec {
 }
 
 /**
- * zstd level for pieces. Level 18, which is usual for this, takes ten times as long for files that are a few
+ * zstd level for pieces. Level 18, which is usual for this, takes twenty times as long for files that are 6 to 8
  * percent smaller; `make bench` shows both.
  */
-export const ZSTD_LEVEL = 9;
+export const ZSTD_LEVEL = 6;
 
 /** Compresses a blob into a new file, which is synced. Throws when the file exists, or the disk is full. */
 export async function compressToFile(

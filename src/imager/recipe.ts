@@ -9,7 +9,7 @@ import { versionTag } from '../talos/version.ts';
  * Raised whenever the builder gives other bytes for the same inputs, so that nothing made by an older one is
  * taken for its own.
  */
-export const BUILDER_REVISION = 1;
+export const BUILDER_REVISION = 2;
 
 /** Everything that decides the bytes of an asset, explicitly and by digest: no defaults, no names to resolve. */
 export type Recipe = KernelRecipe | CommandLineRecipe | InitramfsRecipe | UkiRecipe | IsoRecipe;

@@ -15,6 +15,10 @@ const ZSTD_DEFAULT_LEVEL = 15;
 /** A block that a fast level makes no smaller than this is not tried with a slow one. */
 const PROBE_RATIO = 0.98;
 const PROBE_LEVEL = 1;
+/** From here on zstd searches binary trees, also in what cannot be compressed. */
+const SLOW_LEVEL = 13;
+/** The smallest chunk of output that node:zlib takes. */
+const MIN_CHUNK = 64;
 
 /** zstd frames without a checksum, as mksquashfs makes them. `level` is 1 to 22. */
 export function zstdBlockCompressor(level: number): BlockCompressor {
@@ -22,13 +26,15 @@ export function zstdBlockCompressor(level: number): BlockCompressor {
     zstdPack(block, {
       params: { [constants.ZSTD_c_compressionLevel]: at },
       pledgedSrcSize: block.length,
+      // Most blocks come out in one chunk.
+      chunkSize: Math.max(MIN_CHUNK, block.length >> 1),
     });
   return {
     name: 'zstd',
     concurrency: 2 * availableParallelism(),
     async compress(block, signal) {
       signal?.throwIfAborted();
-      if (level > PROBE_LEVEL + 2) {
+      if (level >= SLOW_LEVEL) {
         const probe = await pack(block, PROBE_LEVEL);
         if (probe.length > block.length * PROBE_RATIO) return block;
       }
