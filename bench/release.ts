@@ -24,7 +24,9 @@ export interface BenchRelease extends AsyncDisposable {
   readonly publicKeyFile: string;
   /** Directory with `vmlinuz`, `initramfs.xz`, `systemd-boot.efi` and `systemd-stub.efi` for amd64. */
   readonly bootFiles: string;
-  /** The layer of each extension, a gzipped tar archive. */
+  /** Layers of the image that they come from, gzipped tar archives. */
+  readonly imagerLayers: readonly string[];
+  /** The layer of each extension. */
   readonly layers: readonly string[];
 }
 
@@ -36,7 +38,8 @@ export async function benchRelease(
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const publicKeyFile = join(directory, 'signing-key.pub');
   await writeFile(publicKeyFile, publicKey.export({ type: 'spki', format: 'pem' }));
-  const bootFiles = await unpackBootFiles(sandbox, directory);
+  const imagerLayers = await imagerLayerPaths(sandbox);
+  const bootFiles = await unpackBootFiles(imagerLayers, directory);
   const layers: string[] = [];
   const registry = await startRegistry();
   try {
@@ -68,6 +71,7 @@ export async function benchRelease(
     registry,
     publicKeyFile,
     bootFiles,
+    imagerLayers,
     layers,
     [Symbol.asyncDispose]: () => registry.close(),
   };
@@ -128,13 +132,17 @@ async function pushSignature(target: Repository, subject: Descriptor, key: KeyOb
   await target.pushManifest(digest, mediaType, manifest.bytes);
 }
 
-async function unpackBootFiles(release: SandboxRelease, directory: string): Promise<string> {
-  const target = join(directory, 'imager');
-  await mkdir(target);
+async function imagerLayerPaths(release: SandboxRelease): Promise<readonly string[]> {
   const { root } = sandboxImage(release, 'siderolabs/imager');
   const manifest = JSON.parse(await readFile(objectPath(release, root.digest), 'utf8')) as Manifest;
-  for (const { digest } of manifest.layers ?? []) {
-    await runProgram({ program: 'tar', args: ['-xzf', objectPath(release, digest), '-C', target] });
+  return (manifest.layers ?? []).map(({ digest }) => objectPath(release, digest));
+}
+
+async function unpackBootFiles(layers: readonly string[], directory: string): Promise<string> {
+  const target = join(directory, 'imager');
+  await mkdir(target);
+  for (const layer of layers) {
+    await runProgram({ program: 'tar', args: ['-xzf', layer, '-C', target] });
   }
   return join(target, 'usr/install/amd64');
 }

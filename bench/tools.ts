@@ -10,8 +10,9 @@ import { runProgram } from '../src/process/run.ts';
  */
 
 const INITRAMFS = `
-base=$1; output=$2; shift 2
-mkdir root
+imager=$1; output=$2; shift 2
+mkdir root imager
+for layer in $imager; do tar -xzf "$layer" -C imager; done
 i=0
 for layer in "$@"; do
   mkdir $i
@@ -26,7 +27,7 @@ done
 mksquashfs virtual root/$i.sqsh -all-root -noappend -no-progress -quiet -comp zstd -Xcompression-level 18 >&2
 cat $(seq -f '%g/manifest.yaml' 0 $((i - 1))) >root/extensions.yaml
 (cd root && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) | zstd -q -18 -c >tail
-cat "$base" tail >"$output"
+cat imager/usr/install/amd64/initramfs.xz tail >"$output"
 `;
 
 const GRUB_ISO = `
@@ -71,14 +72,17 @@ grub-mkrescue --output="$output" --directory=/usr/lib/grub/i386-pc -m efiboot.im
   -appended_part_as_gpt -partition_cyl_align all -partition_offset 16 -iso_mbr_part_type 0x83 -no-emul-boot >&2
 `;
 
-/** Makes an initramfs of the release's own and the layers of extensions. Gives the seconds it took. */
+/**
+ * Makes an initramfs of the release's own, which is in one of the layers of the imager image, and the layers of
+ * extensions. Gives the seconds it took.
+ */
 export async function initramfsByTools(
   scratch: string,
-  base: string,
+  imager: readonly string[],
   output: string,
   layers: readonly string[],
 ): Promise<number> {
-  return await script(scratch, INITRAMFS, [base, output, ...layers]);
+  return await script(scratch, INITRAMFS, [imager.join(' '), output, ...layers]);
 }
 
 /** An ISO that starts by GRUB everywhere, or by systemd-boot on UEFI. Gives the seconds it took. */
