@@ -6,7 +6,7 @@ import { type GrubSource, grubIsoBios, grubIsoEfi } from './grub.ts';
 import type { InitramfsBuilder } from './initramfs-builder.ts';
 import { composeIso } from './iso.ts';
 import { selectIsoKind } from './iso-kind.ts';
-import type { ComposedRecipe, IsoRecipe, Recipe, UkiRecipe } from './recipe.ts';
+import type { CommandLineRecipe, ComposedRecipe, IsoRecipe, Recipe, UkiRecipe } from './recipe.ts';
 import type { BootFiles, Sources } from './sources.ts';
 import { composeUki } from './uki.ts';
 
@@ -36,7 +36,7 @@ export class Imager {
   async build(recipe: Recipe, slot: Slot, signal?: AbortSignal): Promise<ComposedAsset> {
     if (recipe.kind === 'cmdline') return asset(textBlob(recipe.commandLine), new DisposableStack());
     using stack = new DisposableStack();
-    const boot = stack.use(await this.#sources.bootFiles(recipe.version, recipe.arch, signal));
+    const boot = await this.#obtain(recipe, stack, slot, signal);
     if (boot.manifestDigest !== recipe.boot) {
       throw new FactoryError(
         'unavailable',
@@ -48,6 +48,33 @@ export class Imager {
     const blob =
       recipe.kind === 'kernel' ? boot.kernel : await this.#compose(recipe, boot, stack, slot, signal);
     return asset(blob, stack.move());
+  }
+
+  /** Fetches the boot files, and makes the pieces of extensions meanwhile; `stack` holds both. */
+  async #obtain(
+    recipe: Exclude<Recipe, CommandLineRecipe>,
+    stack: DisposableStack,
+    slot: Slot,
+    signal: AbortSignal | undefined,
+  ): Promise<BootFiles> {
+    const failure = new AbortController();
+    const both = signal === undefined ? failure.signal : AbortSignal.any([signal, failure.signal]);
+    const held = async <T extends Disposable>(work: Promise<T>): Promise<T> => {
+      try {
+        return stack.use(await work);
+      } catch (error) {
+        // The other one need not go on; it is waited for, because it must not leave anything held behind.
+        failure.abort(error);
+        throw error;
+      }
+    };
+    const [boot] = await Promise.allSettled([
+      held(this.#sources.bootFiles(recipe.version, recipe.arch, both)),
+      ...('extensions' in recipe ? [held(this.#initramfs.prepare(recipe, slot, both))] : []),
+    ]);
+    failure.signal.throwIfAborted();
+    if (boot.status === 'rejected') throw boot.reason;
+    return boot.value;
   }
 
   async #compose(

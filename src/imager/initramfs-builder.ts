@@ -31,6 +31,18 @@ export class InitramfsBuilder {
     this.#modulesDep = modulesDep;
   }
 
+  /** Sees to it that there are the pieces of the extensions, and holds them until disposed. */
+  async prepare(recipe: ComposedRecipe, slot: Slot, signal?: AbortSignal): Promise<Disposable> {
+    const form = formFor(recipe, gatesOf(recipe.version));
+    using stack = new DisposableStack();
+    await allOf(
+      recipe.extensions
+        .filter((source) => source.type === 'official')
+        .map(async (source) => stack.use(await this.#piece(source, form, slot, signal))),
+    );
+    return stack.move();
+  }
+
   async build(
     recipe: ComposedRecipe,
     boot: BootFiles,
@@ -39,8 +51,7 @@ export class InitramfsBuilder {
   ): Promise<BuiltInitramfs> {
     const form = formFor(recipe, gatesOf(recipe.version));
     using stack = new DisposableStack();
-    // Nobody may be left behind that could still pin a piece when another one has failed.
-    const settled = await Promise.allSettled(
+    const extensions = await allOf(
       recipe.extensions.map(async (source) => {
         if (source.type === 'official') {
           return stack.use(await this.#piece(source, form, slot, signal));
@@ -49,10 +60,6 @@ export class InitramfsBuilder {
         return { metadata, squashfs: await squashfsBlob(rootfs, form.codec) };
       }),
     );
-    const extensions = settled.map((result) => {
-      if (result.status === 'rejected') throw result.reason;
-      return result.value;
-    });
     for (const { metadata } of extensions)
       requireCompatible(metadata.name, metadata.constraint, recipe.version);
 
@@ -99,6 +106,14 @@ export class InitramfsBuilder {
       throw error instanceof FactoryError ? withContext(`extension ${extension.name}`, error) : error;
     }
   }
+}
+
+/** Nobody may be left behind that could still pin a piece when another one has failed. */
+async function allOf<T>(works: readonly Promise<T>[]): Promise<readonly T[]> {
+  return (await Promise.allSettled(works)).map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }
 
 function formFor(recipe: ComposedRecipe, gates: Gates): ExtensionForm {
