@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { checkRange, type FilePart, type LeafBlob, leafExtents, type Nature } from './blob.ts';
 
 /** Bytes read at once. More is not faster, and what was read stays until the garbage is collected. */
-const READ_SIZE = 64 << 10;
+const READ_SIZE = 128 << 10;
 
 export interface FileBlobOptions {
   readonly nature?: Nature;

@@ -78,7 +78,7 @@ export interface ByteSink {
 }
 
 /**
- * Writes the planned bytes, holding one chunk at a time. Throws when the blob fails or yields another number of
+ * Writes the planned bytes, holding two chunks at a time: the next is read while one is sent. Throws when the blob fails or yields another number of
  * bytes than it said: the caller then breaks the connection, because the announced length cannot be met.
  */
 export async function writeBytes(
@@ -88,11 +88,16 @@ export async function writeBytes(
   signal: AbortSignal,
 ): Promise<void> {
   let left = length;
+  let sent = Promise.resolve();
   for await (const chunk of blob.read(offset, length, signal)) {
+    await sent;
     left -= chunk.length;
     if (left < 0) break;
-    await sink.write(chunk);
+    sent = sink.write(chunk);
+    // Awaited with the next chunk; until then a failure is not unhandled.
+    sent.catch(() => {});
   }
+  await sent;
   if (left !== 0) {
     const message = `blob yielded ${left < 0 ? 'more' : 'fewer'} than the ${length} bytes asked for`;
     throw new FactoryError('internal', 'HTTP_BODY_LENGTH', message);
