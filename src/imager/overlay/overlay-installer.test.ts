@@ -94,7 +94,7 @@ for (const caller of CALLERS) {
     await chmod(outside, 0o777);
     await writeFile(join(outside, 'secret'), 'of the host', { mode: 0o666 });
     const overlay = scripted(
-      `cat >root/boot/EFI/request; env | grep -v '^\\(PWD\\|OLDPWD\\|_\\)=' | sort >root/boot/EFI/environment; pwd >root/boot/EFI/cwd
+      `cat >root/boot/EFI/request; env | grep -v '^\\(PWD\\|OLDPWD\\|_\\)=' | sort >root/boot/EFI/environment; (pwd; uname -n) >root/boot/EFI/cwd
        for place in / /usr /usr/bin /etc /dev /proc /old /overlay /overlay/artifacts /home /var/tmp /run '${outside}' ..
        do mkdir -p "$place/made" && echo "$place" >>root/boot/EFI/made; done
        for file in '${outside}/secret' /usr/bin/env /overlay/artifacts/a /dev/full/../null
@@ -117,7 +117,7 @@ for (const caller of CALLERS) {
       ],
     );
     assert.equal(await textOf(installed, 'EFI/seen'), '');
-    assert.equal(await textOf(installed, 'EFI/cwd'), '/work\n');
+    assert.equal(await textOf(installed, 'EFI/cwd'), '/work\nlocalhost\n');
     assert.equal(
       await textOf(installed, 'EFI/environment'),
       'LC_ALL=C\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n',
@@ -245,6 +245,34 @@ test('closing the store ends installers', async (t) => {
   await asked;
   assert.deepEqual(await running('27182818'), []);
   assert.deepEqual(lines, []);
+});
+
+test('without namespaces there are limits still', async (t) => {
+  const limits = { timeout: 2000, written: 10 << 20 };
+  const { installer } = await bench(t, { isolation: 'limits', limits });
+  using installed = await installer.install(
+    scripted(`value() { sed -n "s/^$1: \\"\\(.*\\)\\"/\\1/p" /tmp/$$; }; cat >/tmp/$$
+      printf abc | dd of="$(value installDisk)" bs=1 seek=512 conv=notrunc 2>/dev/null
+      cp "$(value artifactsPath)/a" "$(value mountPrefix)/boot/EFI/"; rm /tmp/$$`),
+    DISK,
+  );
+  assert.deepEqual(
+    installed.rawWrites.map(({ offset, blob }) => [offset, blob.size]),
+    [[512, 512]],
+  );
+  assert.equal(await textOf(installed, 'EFI/a'), 'artifact');
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['sleep 16180339 & wait', /did not end within 2 s/],
+    ['sleep 16180339 & exit 1', /ended with 1/],
+    ['yes >file; sleep 16180339', /wrote more than 10485760 bytes/],
+  ];
+  for (const [script, message] of cases) {
+    await assert.rejects(installer.getOptions(scripted(script)), {
+      code: 'OVERLAY_INSTALLER_FAILED',
+      message,
+    });
+    assert.deepEqual(await running('16180339'), [], script);
+  }
 });
 
 test('where there is no sandbox, nothing is run', async (t) => {

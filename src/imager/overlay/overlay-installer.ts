@@ -43,7 +43,8 @@ const DEFAULT_LIMITS: InstallerLimits = {
   output: 1 << 20,
   written: 512 << 20,
   files: 10_000,
-  processes: 128,
+  // Go's runtime wants a thread for each of the machine's processors.
+  processes: 512,
   memory: 1 << 30,
 };
 

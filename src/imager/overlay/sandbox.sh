@@ -11,6 +11,9 @@ umask 022
 new=$1 work=$2 overlay=$3
 shift 3
 
+# The same machine everywhere.
+hostname localhost
+
 mount -t tmpfs -o size=512k,nr_inodes=256,mode=0755,nosuid,nodev tmpfs "$new"
 mkdir "$new/usr" "$new/etc" "$new/dev" "$new/work" "$new/tmp" "$new/overlay" "$new/old"
 ln -s old/proc "$new/proc"
