@@ -38,6 +38,7 @@ import { parseConfiguredVersion, type TalosVersion } from './talos/version.ts';
 
 /** Threads for building; each does one thing at a time, and most of it is waiting for zlib's own threads. */
 const WORKERS = Math.max(2, availableParallelism());
+const WORKERS_AT_START = 2;
 /** MiB of JavaScript heap that one task may need. */
 const WORKER_HEAP = 512;
 /** MiB of it for new objects: most of what a task makes is outside of the heap. */
@@ -91,6 +92,8 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
     limits: { maxOldGenerationSizeMb: WORKER_HEAP, maxYoungGenerationSizeMb: WORKER_YOUNG_HEAP },
   });
   opened.defer(() => workers.close());
+  // Threads take a while to start: the first ones do so now. Whether it works is seen when they are needed.
+  for (let i = 0; i < WORKERS_AT_START; i++) workers.runTask('warm-up', undefined).catch(() => {});
   const grub = grubModules(config.build.grubDirectory);
   const toolchain = await toolchainFingerprint(grub);
   const imager = new Imager(

@@ -2,7 +2,8 @@ import type { Blob } from '../blob/blob.ts';
 import { textBlob } from '../blob/bytes.ts';
 import { FactoryError } from '../errors.ts';
 import { versionTag } from '../talos/version.ts';
-import { type GrubSource, grubIsoBios, grubIsoEfi } from './grub.ts';
+import type { GrubSource } from './grub.ts';
+import { GrubIsoImages } from './grub-iso-images.ts';
 import type { InitramfsBuilder } from './initramfs-builder.ts';
 import { composeIso } from './iso.ts';
 import { selectIsoKind } from './iso-kind.ts';
@@ -25,12 +26,12 @@ export type Slot = <T>(work: () => Promise<T>) => Promise<T>;
 export class Imager {
   readonly #sources: Sources;
   readonly #initramfs: InitramfsBuilder;
-  readonly #grub: GrubSource;
+  readonly #grub: GrubIsoImages;
 
   constructor(sources: Sources, initramfs: InitramfsBuilder, grub: GrubSource) {
     this.#sources = sources;
     this.#initramfs = initramfs;
-    this.#grub = grub;
+    this.#grub = new GrubIsoImages(grub);
   }
 
   async build(recipe: Recipe, slot: Slot, signal?: AbortSignal): Promise<ComposedAsset> {
@@ -104,9 +105,9 @@ export class Imager {
     const { version, arch, bootloader } = recipe;
     const kind = selectIsoKind({ version, arch, bootloader, secureBoot: false });
     // BIOS boot code is x86 code: on arm64 media it would be of no use.
-    const bios = kind !== 'uefi' && arch === 'amd64' ? { bios: await grubIsoBios(this.#grub, signal) } : {};
+    const bios = kind !== 'uefi' && arch === 'amd64' ? { bios: await this.#grub.bios(signal) } : {};
     if (kind === 'grub') {
-      const efi = await grubIsoEfi(this.#grub, arch, signal);
+      const efi = await this.#grub.efi(arch, signal);
       const spec = { kind, version, arch, cmdline: recipe.commandLine, kernel: boot.kernel, initramfs };
       return await composeIso({ ...spec, ...bios, efi }, signal);
     }
