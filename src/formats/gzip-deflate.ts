@@ -1,23 +1,19 @@
+import type { Blob } from '../blob/blob.ts';
+import { chunkedBlob } from './chunked-blob.ts';
+
 /** Pieces of a raw deflate stream (RFC 1951) that begin and end at a byte, so that they can follow one another. */
 
 /** §3.2.4: the most bytes of a stored block. */
 const STORED_MAX = 0xffff;
 const STORED_HEADER = 5;
 
-/** `bytes` as stored blocks, none of them the last of the stream. */
-export function deflateStored(bytes: Uint8Array): Uint8Array {
-  const blocks = Math.ceil(bytes.length / STORED_MAX);
-  const stored = new Uint8Array(bytes.length + blocks * STORED_HEADER);
-  const view = new DataView(stored.buffer);
-  let to = 0;
-  for (let from = 0; from < bytes.length; from += STORED_MAX) {
-    const part = bytes.subarray(from, from + STORED_MAX);
-    view.setUint16(to + 1, part.length, true);
-    view.setUint16(to + 3, ~part.length, true);
-    stored.set(part, to + STORED_HEADER);
-    to += STORED_HEADER + part.length;
-  }
-  return stored;
+/** `content` as stored blocks, none of them the last of the stream. */
+export function deflateStored(content: Blob): Blob {
+  return chunkedBlob(content, {
+    chunkSize: STORED_MAX,
+    headerSize: STORED_HEADER,
+    header: (_offset, length) => Uint8Array.of(0, length, length >> 8, ~length, ~length >> 8),
+  });
 }
 
 /** §3.2.6: a last block with nothing in it (fixed codes, end of block). */

@@ -9,7 +9,7 @@ import { inOrder } from './in-order.ts';
 import { planSegments } from './segments.ts';
 import { combineCrc32, zeroCrc32 } from './zero-crc32.ts';
 
-const limits = { minZero: 10, minPacked: 5, plain: 100, packed: 50 };
+const limits = { minZero: 10, minPacked: 5, plain: 100, packed: 50, plainTotal: 1000 };
 
 test('short runs join their neighbours, long ones are cut', () => {
   const cases: readonly [description: string, wanted: string][] = [
@@ -31,6 +31,12 @@ test('short runs join their neighbours, long ones are cut', () => {
     ['z20 k4 z20', 'z20 k4 z20'],
     ['p5 p6', 'p11'],
     ['z5 z6', 'z11'],
+    // A large leaf is cut in the same places wherever it is.
+    ['p20 p120 p30', 'p20 p100 p50'],
+    ['k20 k120', 'k20 k50 k50 k20'],
+    ['p20 z9 p120', 'p29 p100 p20'],
+    // Beyond the limit of all plain bytes.
+    ['p950 z20 p120', 'p100 p100 p100 p100 p100 p100 p100 p100 p100 p50 z20 k50 k50 k20'],
   ];
   for (const [description, wanted] of cases) {
     const blobs = description.split(' ').map((part) => {

@@ -1,4 +1,6 @@
-import type { Blob } from '../blob/blob.ts';
+import type { Blob, LeafBlob, Nature } from '../blob/blob.ts';
+import { readRange } from '../blob/consume.ts';
+import { inOrder } from './in-order.ts';
 
 /**
  * A run of bytes that an encoder treats in one way: `zero` (costs a precomputed piece), `packed` (stored),
@@ -19,24 +21,81 @@ export interface SegmentLimits {
   /** The most bytes of a plain segment, which is what one call of a compressor sees. */
   readonly plain: number;
   readonly packed: number;
+  /** The most plain bytes of all: what comes after them counts as packed. */
+  readonly plainTotal: number;
 }
+
+/**
+ * What is compressed is held in memory, since the size of the file has to be known before its first byte; the plain
+ * bytes of a usual disk are 5 MiB, so the limit is for those who put something else on it.
+ */
+export const SEGMENT_LIMITS: SegmentLimits = {
+  minZero: 4096,
+  minPacked: 4096,
+  plain: 1 << 20,
+  packed: 1 << 20,
+  plainTotal: 256 << 20,
+};
+
+/** What a leaf is: what it says of itself, unless somebody knows better. */
+export type NatureOf = (leaf: LeafBlob) => Nature;
+
+const ownNature: NatureOf = (leaf) => leaf.nature;
 
 /**
  * The extents of a blob as segments, in order and without gaps: neighbours of a kind are one, what is too short
  * is joined to its neighbours, long ones are cut. Only the map is read, none of the bytes.
  */
-export function planSegments(blob: Blob, limits: SegmentLimits): readonly Segment[] {
-  const short = joinShort(runs(blob), (run) => run.kind === 'zero' && run.length < limits.minZero);
+export function planSegments(
+  blob: Blob,
+  limits: SegmentLimits,
+  natureOf: NatureOf = ownNature,
+): readonly Segment[] {
+  const all = runs(blob, limits, natureOf);
+  const short = joinShort(all, (run) => run.kind === 'zero' && run.length < limits.minZero);
   const joined = joinShort(short, (run) => run.kind === 'packed' && run.length < limits.minPacked);
-  return joined.flatMap((run) => (run.kind === 'zero' ? [run] : cut(run, limits[run.kind])));
+  let plain = 0;
+  return joined.flatMap((run) => {
+    if (run.kind === 'zero') return [segmentOf(run)];
+    return cut(run, limits[run.kind]).flatMap((segment) => {
+      if (segment.kind === 'packed') return [segment];
+      plain += segment.length;
+      return plain > limits.plainTotal ? cut({ ...segment, kind: 'packed' }, limits.packed) : [segment];
+    });
+  });
+}
+
+/** What `encode` makes of each plain segment, a few of them at a time. */
+export async function encodePlain<T>(
+  blob: Blob,
+  segments: readonly Segment[],
+  encode: (bytes: Uint8Array, signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<Segment, T>> {
+  const plain = segments.filter((segment) => segment.kind === 'plain');
+  const entry = async (segment: Segment, inner: AbortSignal): Promise<[Segment, T]> => {
+    const bytes = await readRange(blob, segment.offset, segment.length, inner);
+    return [segment, await encode(bytes, inner)];
+  };
+  const options = { cost: (segment: Segment) => segment.length, limit: IN_FLIGHT, signal };
+  return new Map(await Array.fromAsync(inOrder(plain, entry, options)));
+}
+
+/** Many segments at a time, since a compressor may take them through one run of a program. */
+const IN_FLIGHT = 4 << 20;
+
+interface Run extends Segment {
+  /** Begins a segment, so that a large leaf is cut in the same places wherever it lies, and is known again. */
+  readonly apart: boolean;
 }
 
 /** Extents, neighbours of a kind as one. */
-function runs(blob: Blob): Segment[] {
-  const merged: Segment[] = [];
+function runs(blob: Blob, limits: SegmentLimits, natureOf: NatureOf): Run[] {
+  const merged: Run[] = [];
   for (const extent of blob.extents()) {
-    const kind = extent.kind === 'zero' ? 'zero' : extent.source.nature;
-    append(merged, { kind, offset: extent.offset, length: extent.length });
+    const { offset, length } = extent;
+    const kind = extent.kind === 'zero' ? 'zero' : natureOf(extent.source);
+    append(merged, { kind, offset, length, apart: kind !== 'zero' && length >= limits[kind] });
   }
   return merged;
 }
@@ -45,8 +104,8 @@ function runs(blob: Blob): Segment[] {
  * Short runs take the kind of a neighbour: plain when there is a plain one, since there they cost least;
  * between packed bytes they are stored along; a packed run among zeros stays what it is.
  */
-function joinShort(all: readonly Segment[], short: (run: Segment) => boolean): Segment[] {
-  const joined: Segment[] = [];
+function joinShort(all: readonly Run[], short: (run: Segment) => boolean): Run[] {
+  const joined: Run[] = [];
   for (const [i, run] of all.entries()) {
     if (!short(run)) {
       append(joined, run);
@@ -64,10 +123,13 @@ function joinShort(all: readonly Segment[], short: (run: Segment) => boolean): S
   return joined;
 }
 
-function append(list: Segment[], run: Segment): void {
+function append(list: Run[], run: Run): void {
   const last = list.at(-1);
-  if (last?.kind === run.kind) list[list.length - 1] = { ...last, length: last.length + run.length };
-  else list.push(run);
+  if (last?.kind === run.kind && !run.apart) {
+    list[list.length - 1] = { ...last, length: last.length + run.length };
+  } else {
+    list.push(run);
+  }
 }
 
 function cut(run: Segment, size: number): Segment[] {
@@ -76,4 +138,8 @@ function cut(run: Segment, size: number): Segment[] {
     parts.push({ kind: run.kind, offset: run.offset + at, length: Math.min(size, run.length - at) });
   }
   return parts;
+}
+
+function segmentOf({ kind, offset, length }: Run): Segment {
+  return { kind, offset, length };
 }

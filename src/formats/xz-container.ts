@@ -9,13 +9,17 @@ const END_SIZE = 12;
 /** §2.1.1.2: bytes of the check after a block, by its number. */
 const CHECK_SIZES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 
-/** One block of a stream. */
-export interface XzBlock {
-  /** From the block's header to its end, padded to 4. */
-  readonly bytes: Uint8Array;
-  /** §4.3: without the padding. */
+/** What the index has of a block (§4.3). */
+export interface XzRecord {
+  /** Without the padding. */
   readonly unpaddedSize: number;
   readonly uncompressedSize: number;
+}
+
+/** One block of a stream. */
+export interface XzBlock extends XzRecord {
+  /** From the block's header to its end, padded to 4. */
+  readonly bytes: Uint8Array;
 }
 
 export interface XzStream {
@@ -67,7 +71,7 @@ export function xzStreamStart(check: number): Uint8Array {
 }
 
 /** What follows the blocks: index and footer (§4, §2.1.2). */
-export function xzStreamEnd(check: number, blocks: readonly Omit<XzBlock, 'bytes'>[]): Uint8Array {
+export function xzStreamEnd(check: number, blocks: readonly XzRecord[]): Uint8Array {
   const index = formatIndex(blocks);
   const backward = Buffer.alloc(6);
   backward.writeUInt32LE(index.length / 4 - 1);
@@ -75,11 +79,7 @@ export function xzStreamEnd(check: number, blocks: readonly Omit<XzBlock, 'bytes
   return Buffer.concat([index, littleEndian32(crc32(backward)), backward, FOOTER_MAGIC]);
 }
 
-function cutBlocks(
-  area: Uint8Array,
-  records: readonly Pick<XzBlock, 'unpaddedSize' | 'uncompressedSize'>[],
-  check: number,
-): XzBlock[] {
+function cutBlocks(area: Uint8Array, records: readonly XzRecord[], check: number): XzBlock[] {
   const blocks: XzBlock[] = [];
   let at = 0;
   for (const record of records) {
@@ -95,7 +95,7 @@ function cutBlocks(
 }
 
 /** §4.1 to §4.4: 0, the number of records, the records, padding; then a CRC32, which was checked. */
-function parseIndex(index: Uint8Array): Pick<XzBlock, 'unpaddedSize' | 'uncompressedSize'>[] {
+function parseIndex(index: Uint8Array): XzRecord[] {
   if (index[0] !== 0) throw invalid('a wrong index');
   const end = index.length - 4;
   let at = 1;
@@ -110,14 +110,14 @@ function parseIndex(index: Uint8Array): Pick<XzBlock, 'unpaddedSize' | 'uncompre
   };
   const count = integer();
   if (count > end / 2) throw invalid('a wrong number of blocks');
-  const records: Pick<XzBlock, 'unpaddedSize' | 'uncompressedSize'>[] = [];
+  const records: XzRecord[] = [];
   for (let i = 0; i < count; i++) records.push({ unpaddedSize: integer(), uncompressedSize: integer() });
   if (end - at > 3 || index.subarray(at, end).some((byte) => byte !== 0))
     throw invalid('a wrong end of the index');
   return records;
 }
 
-function formatIndex(blocks: readonly Omit<XzBlock, 'bytes'>[]): Uint8Array {
+function formatIndex(blocks: readonly XzRecord[]): Uint8Array {
   const bytes: number[] = [0];
   const integer = (value: number): void => {
     let rest = value;

@@ -1,5 +1,9 @@
-import { crc32 } from 'node:zlib';
-import type { XzBlock } from './xz-container.ts';
+import type { Blob } from '../blob/blob.ts';
+import { bytesBlob } from '../blob/bytes.ts';
+import { concatBlobs } from '../blob/compose.ts';
+import { chunkedBlob } from './chunked-blob.ts';
+import { lazyBytes } from './lazy-bytes.ts';
+import type { XzBlock, XzRecord } from './xz-container.ts';
 import { lzmaZeros } from './xz-lzma-zeros.ts';
 import { zeroCrc32 } from './zero-crc32.ts';
 
@@ -15,24 +19,31 @@ const LZMA_FRESH = 0xe0;
 const LZMA_RESET_STATE = 0xa0;
 /** The most bytes that a chunk holds. */
 const STORED_MAX = 1 << 16;
+const STORED_HEADER_SIZE = 3;
 const LZMA_MAX = 1 << 21;
 /** lc, lp and pb are 0. */
 const PROPERTIES = 0;
 
-/** A block with a CRC32 check that holds `bytes` (at least 1) as they are. */
-export function storedBlock(bytes: Uint8Array): XzBlock {
-  const chunks = Math.ceil(bytes.length / STORED_MAX);
-  return block(bytes.length, crc32(bytes), 3 * chunks + bytes.length, (target) => {
-    const view = new DataView(target.buffer, target.byteOffset);
-    let to = 0;
-    for (let from = 0; from < bytes.length; from += STORED_MAX) {
-      const part = bytes.subarray(from, from + STORED_MAX);
-      view.setUint8(to, from === 0 ? STORED_FRESH : STORED);
-      view.setUint16(to + 1, part.length - 1);
-      target.set(part, to + 3);
-      to += 3 + part.length;
-    }
+/** A block whose bytes can be read when they are wanted. */
+export interface XzBlockBlob extends XzRecord {
+  readonly blob: Blob;
+}
+
+/** A block that holds `content` (at least 1 byte) as it is, with its CRC-32, which is asked for when it is read. */
+export function storedBlock(content: Blob, check: (signal?: AbortSignal) => Promise<number>): XzBlockBlob {
+  const data = chunkedBlob(content, {
+    chunkSize: STORED_MAX,
+    headerSize: STORED_HEADER_SIZE,
+    header: (offset, length) =>
+      Uint8Array.of(offset === 0 ? STORED_FRESH : STORED, (length - 1) >> 8, length - 1),
   });
+  const { tailSize, unpaddedSize } = blockSizes(data.size);
+  const tail = lazyBytes(tailSize, async (signal) => blockTail(data.size, await check(signal)));
+  return {
+    blob: concatBlobs([bytesBlob(HEADER, { nature: 'packed' }), data, tail]),
+    unpaddedSize,
+    uncompressedSize: content.size,
+  };
 }
 
 /** A block with a CRC32 check that holds `length` zero bytes (at least 1): some 250 bytes for 2 MiB. */
@@ -40,11 +51,16 @@ export function zeroBlock(length: number): XzBlock {
   const whole = Math.floor(length / LZMA_MAX);
   const rest = length % LZMA_MAX;
   const full = whole > 0 ? lzmaZeros(LZMA_MAX) : new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [HEADER];
   for (let i = 0; i < whole; i++) chunks.push(lzmaChunk(full, LZMA_MAX, i === 0));
   if (rest > 0) chunks.push(lzmaChunk(lzmaZeros(rest), rest, whole === 0));
-  const data = Buffer.concat(chunks);
-  return block(length, zeroCrc32(length), data.length, (target) => target.set(data));
+  const dataSize = chunks.reduce((sum, chunk) => sum + chunk.length, 0) - HEADER.length;
+  chunks.push(blockTail(dataSize, zeroCrc32(length)));
+  return {
+    bytes: Buffer.concat(chunks),
+    unpaddedSize: blockSizes(dataSize).unpaddedSize,
+    uncompressedSize: length,
+  };
 }
 
 /** Properties go with the first chunk; later ones only forget their state, so that all have the same bytes. */
@@ -59,18 +75,16 @@ function lzmaChunk(data: Uint8Array, length: number, first: boolean): Uint8Array
 }
 
 /** §3: header, data with its end mark, padding to 4 (not counted in the unpadded size), check. */
-function block(
-  uncompressedSize: number,
-  check: number,
-  dataSize: number,
-  write: (target: Uint8Array) => void,
-): XzBlock {
+function blockSizes(dataSize: number): { readonly tailSize: number; readonly unpaddedSize: number } {
   const end = HEADER.length + dataSize + 1;
   const padded = Math.ceil(end / 4) * 4;
-  const bytes = new Uint8Array(padded + CHECK_SIZE);
-  bytes.set(HEADER);
-  write(bytes.subarray(HEADER.length, end - 1));
-  bytes[end - 1] = END;
-  new DataView(bytes.buffer).setUint32(padded, check, true);
-  return { bytes, unpaddedSize: end + CHECK_SIZE, uncompressedSize };
+  return { tailSize: padded + CHECK_SIZE - (end - 1), unpaddedSize: end + CHECK_SIZE };
+}
+
+/** What follows the data: its end mark, padding, check. */
+function blockTail(dataSize: number, check: number): Uint8Array {
+  const tail = new Uint8Array(blockSizes(dataSize).tailSize);
+  tail[0] = END;
+  new DataView(tail.buffer).setUint32(tail.length - CHECK_SIZE, check, true);
+  return tail;
 }

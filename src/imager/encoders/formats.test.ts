@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { sliceBlob } from '../../blob/compose.ts';
 import { readRange, sha256, writeBlob } from '../../blob/consume.ts';
-import { collect, contents, mixedDisk } from '../../formats/disk-sample.testing.ts';
+import { contents, mixedDisk } from '../../formats/disk-sample.testing.ts';
 import { diskCompressors } from './compressors.ts';
 import { containDisk, encodeOuter } from './formats.ts';
 
@@ -21,7 +21,7 @@ const disk = () => sliceBlob(mixedDisk(), 0, 41 << 20);
 test('tar.gz: GNU tar and Python find disk.raw in it, as small as by tar and gzip', async (t) => {
   const dir = await directory(t);
   const wanted = await contents(disk());
-  const encoded = await collect(encodeOuter(disk(), 'tar.gz', diskCompressors()));
+  const encoded = await contents(await encodeOuter(disk(), 'tar.gz', diskCompressors()));
   await writeFile(join(dir, 'tar.gz'), encoded);
   execFileSync('gzip', ['--test', join(dir, 'tar.gz')]);
   assert.equal(
@@ -59,7 +59,7 @@ test('every container in every outer format comes out as it went in', async (t) 
     const file = await containDisk(small, container, options);
     const wanted = await contents(file);
     for (const [format, command] of Object.entries(unpack)) {
-      const encoded = await collect(encodeOuter(file, format as keyof typeof unpack, compressors));
+      const encoded = await contents(await encodeOuter(file, format as keyof typeof unpack, compressors));
       const found = execFileSync('sh', ['-c', command], { input: encoded, maxBuffer: 1 << 28 });
       assert.ok(found.equals(wanted), `${container}.${format}`);
     }

@@ -2,12 +2,13 @@ import type { Blob } from '../../blob/blob.ts';
 import { SOURCE_DATE_EPOCH } from '../../clock.ts';
 import { gnuSparseTar } from '../../formats/gnu-tar.ts';
 import { guidOfName } from '../../formats/guid.ts';
-import { gzipStream } from '../../formats/gzip-stream.ts';
+import { gzipFile } from '../../formats/gzip-file.ts';
 import { qcow2Image } from '../../formats/qcow2.ts';
 import { fixedVhd } from '../../formats/vhd.ts';
-import { xzStream } from '../../formats/xz-stream.ts';
-import { zstdStream } from '../../formats/zstd-stream.ts';
+import { xzFile } from '../../formats/xz-file.ts';
+import { zstdFile } from '../../formats/zstd-file.ts';
 import type { Compressors } from './compressors.ts';
+import { probedNatures } from './natures.ts';
 import { encodeOva } from './ova.ts';
 
 /** What a disk is delivered as (`spec/outputs-disk.md` §8). */
@@ -55,25 +56,29 @@ export async function containDisk(
   }
 }
 
-/** The bytes of a file in its outer format, made while they are taken; of an unknown number, but for `none`. */
-export function encodeOuter(
+/**
+ * A file in its outer format. Plain bytes are compressed here; all else is referred to, and the size is known before it
+ * is read. Checksums of what is referred to are computed when they are read, and remembered.
+ */
+export async function encodeOuter(
   file: Blob,
   format: OuterFormat,
   compressors: Compressors,
   signal?: AbortSignal,
-): AsyncIterable<Uint8Array> {
+): Promise<Blob> {
+  if (format === 'none') return file;
+  const { zstd, xz, deflate, checksums } = compressors;
+  const options = { natureOf: await probedNatures(file, signal), checksums, signal };
   switch (format) {
-    case 'none':
-      return file.read(0, file.size, signal);
     case 'zst':
-      return zstdStream(file, { compressor: compressors.zstd, signal });
+      return await zstdFile(file, { compressor: zstd, ...options });
     case 'xz':
-      return xzStream(file, { compress: compressors.xz, signal });
+      return await xzFile(file, { compress: xz, ...options });
     case 'gz':
-      return gzipStream(file, { compress: compressors.deflate, signal });
+      return await gzipFile(file, { compress: deflate, ...options });
     case 'tar.gz': {
       const tar = gnuSparseTar({ name: TAR_MEMBER, content: file }, { mtime: SOURCE_DATE_EPOCH });
-      return gzipStream(tar, { compress: compressors.deflate, signal });
+      return await gzipFile(tar, { compress: deflate, ...options });
     }
   }
 }
