@@ -56,12 +56,12 @@ const INCOMPATIBLE = 0x1 | 0x2 | 0x8;
 export function groupBytes(volume: XfsVolume, state: GroupState, totals: Totals): Uint8Array {
   const { geometry } = volume;
   const bytes = Buffer.alloc(geometry.firstFree * BLOCK);
-  const sectors = [superblock(volume, totals), freeSpaceHeader, inodeHeader, reserveHeader];
-  for (const [i, make] of sectors.entries()) {
-    const sector = bytes.subarray(i * geometry.sectorSize, (i + 1) * geometry.sectorSize);
-    if (typeof make === 'function') make(sector, volume, state);
-    else make.copy(sector);
-  }
+  const sector = (i: number): Buffer =>
+    bytes.subarray(i * geometry.sectorSize, (i + 1) * geometry.sectorSize);
+  superblock(sector(0), volume, totals);
+  freeSpaceHeader(sector(1), volume, state);
+  inodeHeader(sector(2), volume, state);
+  reserveHeader(sector(3), volume, state);
   for (const tree of trees(state, geometry))
     rootBlock(
       bytes.subarray(geometry.roots[tree.name] * BLOCK).subarray(0, BLOCK),
@@ -72,12 +72,11 @@ export function groupBytes(volume: XfsVolume, state: GroupState, totals: Totals)
   return bytes;
 }
 
-function superblock({ geometry, label, uuid }: XfsVolume, totals: Totals): Buffer {
+function superblock(bytes: Buffer, { geometry, label, uuid }: XfsVolume, totals: Totals): void {
   const { sectorSize } = geometry;
   const large = sectorSize > 512;
   const sectorBits = Math.log2(sectorSize);
   const logStart = blockNumber(geometry, geometry.logGroup, geometry.firstFree);
-  const bytes = Buffer.alloc(sectorSize);
   bytes.write('XFSB');
   bytes.writeUInt32BE(BLOCK, 4);
   bytes.writeBigUInt64BE(BigInt(geometry.blocks), 8);
@@ -111,7 +110,7 @@ function superblock({ geometry, label, uuid }: XfsVolume, totals: Totals): Buffe
   bytes.writeUInt32BE(RO_COMPATIBLE, 212);
   bytes.writeUInt32BE(INCOMPATIBLE, 216);
   bytes.writeUInt32BE(CHUNK_BLOCKS / 2, 228);
-  return seal(bytes, 224);
+  seal(bytes, 224);
 }
 
 function freeSpaceHeader(sector: Buffer, { geometry, uuid }: XfsVolume, state: GroupState): void {

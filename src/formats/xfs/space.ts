@@ -43,19 +43,19 @@ export class XfsSpace {
     let left = Math.ceil(bytes / BLOCK);
     for (const [group, free] of this.#free.entries()) {
       let spare = this.freeBlocks(group) - Math.ceil(groupLength(this.#geometry, group) / KEPT_FREE);
-      for (let i = 0; i < free.length && left > 0; i++) {
-        const run = free[i];
+      for (const [i, run] of free.entries()) {
+        let { block, count } = run;
         // The gap before the inodes is too short to be of use.
-        if (run === undefined || run.count < 2 * CHUNK_BLOCKS) continue;
-        while (left > 0 && spare > 0) {
-          const rest = free[i];
-          if (rest === undefined || rest.count === 0) break;
-          const count = Math.min(left, spare, rest.count, LONGEST_RUN);
-          runs.push({ group, block: rest.block, count });
-          free[i] = { group, block: rest.block + count, count: rest.count - count };
-          left -= count;
-          spare -= count;
+        if (group === 0 && block < this.#geometry.inodeBlock) continue;
+        while (left > 0 && spare > 0 && count > 0) {
+          const taken = Math.min(left, spare, count, LONGEST_RUN);
+          runs.push({ group, block, count: taken });
+          block += taken;
+          count -= taken;
+          left -= taken;
+          spare -= taken;
         }
+        free[i] = { group, block, count };
       }
     }
     if (left > 0)
