@@ -28,6 +28,7 @@ export type OciCode =
   | 'OCI_PLATFORM_UNKNOWN'
   | 'OCI_TREE_INVALID'
   | 'OCI_LAYOUT_INVALID'
+  | 'OCI_LAYOUT_FULL'
   | 'OCI_CLIENT_CLOSED';
 
 /** A registry that answered with something it must not answer: upstream's fault. */

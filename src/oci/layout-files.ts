@@ -68,7 +68,7 @@ export class LayoutFiles {
       if (this.#sync) await file.sync();
     } catch (error) {
       await rm(temporary, { force: true });
-      throw error;
+      throw this.explained(error);
     }
     await this.publish(temporary, path);
   }
@@ -81,9 +81,22 @@ export class LayoutFiles {
       await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true });
-      throw error;
+      throw this.explained(error);
     }
     await this.#syncDirectory(dirname(target));
+  }
+
+  /** A full disk or quota (`ENOSPC`, `EDQUOT` of write(2)) as an error that says so; others as they are. */
+  explained(error: unknown): unknown {
+    const full =
+      error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT'].includes(String(error.code));
+    if (!full) return error;
+    return new FactoryError(
+      'unavailable',
+      'OCI_LAYOUT_FULL',
+      `no space left in the image layout directory ${this.root}: free some`,
+      { cause: error, retryAfter: 60 },
+    );
   }
 
   /** Syncs an open file, when this layout syncs at all. */

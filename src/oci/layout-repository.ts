@@ -178,7 +178,7 @@ export class LayoutRepository implements Repository {
       await this.#files.sync(file);
     } catch (error) {
       await rm(temporary, { force: true });
-      throw error;
+      throw this.#files.explained(error);
     }
     await this.#files.publish(temporary, blobPath(digest));
   }
