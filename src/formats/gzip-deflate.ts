@@ -1,5 +1,5 @@
 import type { Blob } from '../blob/blob.ts';
-import { chunkedBlob } from './chunked-blob.ts';
+import { chunkedBlob } from './interleaved-blob.ts';
 
 /** Pieces of a raw deflate stream (RFC 1951) that begin and end at a byte, so that they can follow one another. */
 

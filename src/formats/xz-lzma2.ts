@@ -1,7 +1,7 @@
 import type { Blob } from '../blob/blob.ts';
 import { bytesBlob } from '../blob/bytes.ts';
 import { concatBlobs } from '../blob/compose.ts';
-import { chunkedBlob } from './chunked-blob.ts';
+import { chunkedBlob } from './interleaved-blob.ts';
 import { lazyBytes } from './lazy-bytes.ts';
 import type { XzBlock, XzRecord } from './xz-container.ts';
 import { lzmaZeros } from './xz-lzma-zeros.ts';

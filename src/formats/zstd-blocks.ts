@@ -1,7 +1,7 @@
 import type { Blob } from '../blob/blob.ts';
 import { bytesBlob } from '../blob/bytes.ts';
 import { concatBlobs } from '../blob/compose.ts';
-import { chunkedBlob } from './chunked-blob.ts';
+import { chunkedBlob } from './interleaved-blob.ts';
 
 /** RFC 8878 §3.1.1. */
 const MAGIC = 0xfd2fb528;

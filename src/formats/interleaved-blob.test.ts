@@ -7,8 +7,8 @@ import { bytesBlob, zeroBlob } from '../blob/bytes.ts';
 import { concatBlobs } from '../blob/compose.ts';
 import { readRange } from '../blob/consume.ts';
 import { blobCrc32 } from './checksums.ts';
-import { chunkedBlob } from './chunked-blob.ts';
 import { contents } from './disk-sample.testing.ts';
+import { chunkedBlob, type Insert, interleavedBlob } from './interleaved-blob.ts';
 import { lazyBytes } from './lazy-bytes.ts';
 
 const source: fc.Arbitrary<Blob> = fc
@@ -17,43 +17,77 @@ const source: fc.Arbitrary<Blob> = fc
     concatBlobs(parts.map((part) => (typeof part === 'number' ? zeroBlob(part) : bytesBlob(part)))),
   );
 
-test('chunks behind their headers, whole, by range and by extents', async () => {
-  const shape = fc.record({
-    chunkSize: fc.integer({ min: 1, max: 12 }),
-    headerSize: fc.integer({ min: 1, max: 6 }),
-  });
+interface Shape {
+  readonly period: number;
+  readonly inserts: readonly Insert[];
+}
+
+const shape: fc.Arbitrary<Shape> = fc
+  .integer({ min: 1, max: 12 })
+  .chain((period) =>
+    fc
+      .array(fc.record({ at: fc.nat(period), size: fc.integer({ min: 1, max: 6 }) }), {
+        minLength: 1,
+        maxLength: 4,
+      })
+      .map((inserts) => ({ period, inserts: inserts.sort((a, b) => a.at - b.at) })),
+  );
+
+const insertBytes = (period: number, index: number, size: number): Uint8Array =>
+  Uint8Array.from({ length: size }, (_, i) => 100 + 31 * period + 7 * index + i);
+
+/** Period by period, in the plainest way. */
+function interleave(bytes: Uint8Array, { period, inserts }: Shape): Buffer {
+  const pieces: Uint8Array[] = [];
+  for (let number = 0; number * period < bytes.length; number++) {
+    const part = bytes.subarray(number * period, (number + 1) * period);
+    let done = 0;
+    for (const [index, { at, size }] of inserts.entries()) {
+      if (at > part.length || (at === part.length && at < period)) break;
+      pieces.push(part.subarray(done, at), insertBytes(number, index, size));
+      done = at;
+    }
+    pieces.push(part.subarray(done));
+  }
+  return Buffer.concat(pieces);
+}
+
+test('a source with inserts: whole, by range and by extents', async () => {
   await fc.assert(
-    fc.asyncProperty(source, shape, fc.nat(), fc.nat(), async (blob, { chunkSize, headerSize }, a, b) => {
-      const header = (offset: number, length: number): Uint8Array =>
-        Uint8Array.from({ length: headerSize }, (_, i) => 100 + offset + 10 * length + i);
-      const bytes = await contents(blob);
-      const pieces: Uint8Array[] = [];
-      for (let at = 0; at < bytes.length; at += chunkSize) {
-        const chunk = bytes.subarray(at, at + chunkSize);
-        pieces.push(header(at, chunk.length), chunk);
-      }
-      const wanted = Buffer.concat(pieces);
-      const chunked = chunkedBlob(blob, { chunkSize, headerSize, header });
-      assert.equal(chunked.size, wanted.length);
-      assert.deepEqual(await contents(chunked), wanted);
+    fc.asyncProperty(source, shape, fc.boolean(), fc.nat(), fc.nat(), async (blob, form, later, a, b) => {
+      const make = (period: number, index: number): Uint8Array | Promise<Uint8Array> => {
+        const bytes = insertBytes(period, index, form.inserts[index]!.size);
+        return later ? Promise.resolve(bytes) : bytes;
+      };
+      const wanted = interleave(await contents(blob), form);
+      const found = interleavedBlob(blob, { ...form, make });
+      assert.equal(found.size, wanted.length);
+      assert.deepEqual(Buffer.concat(await Array.fromAsync(found.read(0, found.size))), wanted);
       const offset = a % (wanted.length + 1);
       const length = b % (wanted.length - offset + 1);
-      const part = Buffer.concat(await Array.fromAsync(chunked.read(offset, length)));
+      const part = Buffer.concat(await Array.fromAsync(found.read(offset, length)));
       assert.deepEqual(part, wanted.subarray(offset, offset + length));
       let end = 0;
-      for (const extent of chunked.extents()) {
+      for (const extent of found.extents()) {
         assert.equal(extent.offset, end);
         assert.ok(extent.length > 0);
         end += extent.length;
-        const found =
+        const bytes =
           extent.kind === 'zero'
             ? Buffer.alloc(extent.length)
             : Buffer.from(await readRange(extent.source, extent.sourceOffset, extent.length));
-        assert.deepEqual(found, wanted.subarray(extent.offset, end));
+        assert.deepEqual(bytes, wanted.subarray(extent.offset, end));
       }
       assert.equal(end, wanted.length);
     }),
+    { numRuns: 500 },
   );
+});
+
+test('chunks and their headers', async () => {
+  const header = (offset: number, length: number): Uint8Array => Uint8Array.of(offset, length);
+  const chunked = chunkedBlob(bytesBlob(Buffer.from('abcdefgh')), { chunkSize: 3, headerSize: 2, header });
+  assert.deepEqual(await contents(chunked), Buffer.from('\0\x03abc\x03\x03def\x06\x02gh'));
 });
 
 test('lazy bytes are made once, when they are read; what fails is tried again', async () => {
