@@ -2,14 +2,15 @@ import type { Blob } from '../blob/blob.ts';
 import { textBlob } from '../blob/bytes.ts';
 import { FactoryError } from '../errors.ts';
 import { gnuTar } from './gnu-tar.ts';
+import { lazyBytes } from './lazy-bytes.ts';
 import { ovfDescriptor } from './ova-descriptor.ts';
 
 export interface OvaSpec {
   /** Bytes of the disk that the VMDK holds: whole MiB. */
   readonly diskSize: number;
   readonly vmdk: Blob;
-  /** Lower-case hex SHA-256 of `vmdk`. */
-  readonly vmdkSha256: string;
+  /** Lower-case hex SHA-256 of `vmdk`, which is asked for when the manifest is read. */
+  readonly vmdkSha256: (signal: AbortSignal | undefined) => Promise<string>;
   readonly firmware?: 'efi';
   /** Seconds since the epoch, of the members. */
   readonly mtime: number;
@@ -18,6 +19,7 @@ export interface OvaSpec {
 }
 
 const MIB = 1 << 20;
+const SHA256_DIGITS = 64;
 /** The name of the disk in the archive, which the descriptor of the VMDK repeats. */
 export const OVA_DISK_NAME = 'disk.vmdk';
 
@@ -39,10 +41,15 @@ export function ovaArchive(spec: OvaSpec): Blob {
     capacity: diskSize / MIB,
     ...(firmware === undefined ? {} : { firmware }),
   });
-  const manifest = `SHA256(${OVA_DISK_NAME})= ${vmdkSha256}\nSHA256(disk.ovf)= ${sha256(ovf)}\n`;
+  const manifest = (vmdkDigest: string): Uint8Array =>
+    Buffer.from(`SHA256(${OVA_DISK_NAME})= ${vmdkDigest}\nSHA256(disk.ovf)= ${sha256(ovf)}\n`);
+  const manifestSize = manifest('0'.repeat(SHA256_DIGITS)).length;
   const files = [
     { name: 'disk.ovf', content: textBlob(ovf) },
-    { name: 'disk.mf', content: textBlob(manifest) },
+    {
+      name: 'disk.mf',
+      content: lazyBytes(manifestSize, async (signal) => manifest(await vmdkSha256(signal))),
+    },
     { name: OVA_DISK_NAME, content: vmdk },
   ];
   return gnuTar(files, { mtime });

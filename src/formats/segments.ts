@@ -40,7 +40,7 @@ export const SEGMENT_LIMITS: SegmentLimits = {
 /** What a leaf is: what it says of itself, unless somebody knows better. */
 export type NatureOf = (leaf: LeafBlob) => Nature;
 
-const ownNature: NatureOf = (leaf) => leaf.nature;
+export const ownNature: NatureOf = (leaf) => leaf.nature;
 
 /**
  * The extents of a blob as segments, in order and without gaps: neighbours of a kind are one, what is too short

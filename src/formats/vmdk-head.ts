@@ -1,6 +1,6 @@
 /** What stands before the grains of a streamOptimized VMDK: header, descriptor, grain directory, grain tables. */
 
-const SECTOR = 512;
+export const SECTOR = 512;
 /** Bytes of a grain, in sectors 128. */
 export const GRAIN_SIZE = 65536;
 const GRAIN_SECTORS = GRAIN_SIZE / SECTOR;

@@ -52,9 +52,12 @@ export function diskCompressors(): Compressors {
       rawDeflate(bytes, { level: DEFLATE_LEVEL, finishFlush: constants.Z_SYNC_FLUSH, ...room(bytes) }),
     ),
     grain: {
-      compress: (bytes) => zlibDeflate(bytes, { level: DEFLATE_LEVEL, ...room(bytes) }),
+      compress: remember('zlib', (bytes) => zlibDeflate(bytes, { level: DEFLATE_LEVEL, ...room(bytes) })),
       // A copy and a checksum, at 2 GB/s: less than it would take to hand it to another thread.
-      store: async (bytes) => deflateSync(bytes, { level: 0, ...room(bytes) }),
+      checksum: async (bytes) =>
+        deflateSync(bytes, { level: 0, ...room(bytes) })
+          .subarray(-4)
+          .readUInt32BE(),
     },
     xz: remember('xz', (bytes, signal) => xz.compress(bytes, signal)),
     checksums: new LRUCache<string, number>({ max: CHECKSUMS_KEPT }),

@@ -21,16 +21,14 @@ export interface DiskContainerOptions {
   /** Names what the disk is, for ever (a recipe's hash): the identity in formats that have one comes from it. */
   readonly identity: string;
   readonly compressors: Compressors;
-  /** A directory of this build alone; only `ova` writes there, and it has to stay as long as the result is read. */
-  readonly scratch: string;
   /** For a virtual machine that boots by EFI alone. */
   readonly firmware?: 'efi';
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A disk in its format. All but `ova` cost nothing and are served from the disk itself, at any offset. The options of
- * the format are its own, whatever the platform (`spec/outputs-disk.md` §8.2, §8.3).
+ * A disk in its format, served from the disk itself, at any offset. The options of the format are its own, whatever the
+ * platform (`spec/outputs-disk.md` §8.2, §8.3).
  */
 export async function containDisk(
   disk: Blob,
@@ -45,10 +43,10 @@ export async function containDisk(
     case 'vhd':
       return fixedVhd({ disk, time: SOURCE_DATE_EPOCH, uuid: uuidOf(options.identity) });
     case 'ova': {
-      const { compressors, scratch, firmware, signal } = options;
+      const { compressors, identity, firmware, signal } = options;
       return await encodeOva(disk, {
         compressor: compressors.grain,
-        scratch,
+        identity,
         signal,
         ...(firmware === undefined ? {} : { firmware }),
       });

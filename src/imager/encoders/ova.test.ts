@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Blob } from '../../blob/blob.ts';
-import { zeroBlob } from '../../blob/bytes.ts';
+import type { Blob, LeafBlob } from '../../blob/blob.ts';
+import { bytesBlob, zeroBlob } from '../../blob/bytes.ts';
 import { concatBlobs } from '../../blob/compose.ts';
-import { sha256, writeBlob } from '../../blob/consume.ts';
-import { mixedDisk } from '../../formats/disk-sample.testing.ts';
+import { readRange, sha256, writeBlob } from '../../blob/consume.ts';
+import { mixedDisk, noise } from '../../formats/disk-sample.testing.ts';
 import { diskCompressors } from './compressors.ts';
 import { encodeOva } from './ova.ts';
 
@@ -23,11 +23,10 @@ test('tar unpacks it, the manifest holds, the disk is the disk, the description 
   t.after(() => rm(dir, { recursive: true }));
   const disk = wholeMiB();
   const digests: string[] = [];
-  for (const scratch of ['a', 'b']) {
-    await mkdir(join(dir, scratch));
-    const ova = await encodeOva(disk, { compressor: diskCompressors().grain, scratch: join(dir, scratch) });
+  for (const time of [1, 2]) {
+    const ova = await encodeOva(disk, { compressor: diskCompressors().grain, identity: 'test' });
     digests.push(await sha256(ova));
-    if (scratch === 'a') await writeBlob(ova, join(dir, 'ova'));
+    if (time === 1) await writeBlob(ova, join(dir, 'ova'));
   }
   assert.equal(digests[0], digests[1], 'the same bytes every time');
   const listing = execFileSync('tar', ['-xvf', join(dir, 'ova'), '-C', dir], { encoding: 'utf8' });
@@ -54,16 +53,39 @@ test('EFI firmware is said when asked for', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'ova-'));
   t.after(() => rm(dir, { recursive: true }));
   const disk = zeroBlob(1 << 20);
-  const options = { compressor: diskCompressors().grain, scratch: dir, firmware: 'efi' } as const;
+  const options = { compressor: diskCompressors().grain, identity: 'test', firmware: 'efi' } as const;
   await writeBlob(await encodeOva(disk, options), join(dir, 'ova'));
   execFileSync('tar', ['-xf', join(dir, 'ova'), '-C', dir]);
   assert.equal(queries(join(dir, 'disk.ovf'))['VirtualSystem/VirtualHardwareSection/Config@firmware'], 'efi');
 });
 
-test('a disk of no whole MiB is refused', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'ova-'));
-  t.after(() => rm(dir, { recursive: true }));
-  const options = { compressor: diskCompressors().grain, scratch: dir };
+test('the size and any part but the manifest are there before the packed bytes have been read', async () => {
+  let allowed = 0;
+  const leaf = bytesBlob(noise(3 << 20, 1), { nature: 'packed' });
+  const packed: LeafBlob = {
+    ...leaf,
+    read(offset, length, signal) {
+      allowed -= length;
+      if (allowed < 0) throw new Error('packed bytes were read');
+      return leaf.read(offset, length, signal);
+    },
+    extents: () => [{ kind: 'data', offset: 0, length: leaf.size, source: packed, sourceOffset: 0 }],
+  };
+  const disk = concatBlobs([packed, zeroBlob(1 << 20)]);
+  const ova = await encodeOva(disk, { compressor: diskCompressors().grain, identity: 'test' });
+  const head = await readRange(ova, 0, 600);
+  // The last 100 KB, and the last MiB for their checksums.
+  allowed = (1 << 20) + 100_000;
+  const tail = await readRange(ova, ova.size - 100_000, 100_000);
+  await assert.rejects(readRange(ova, 0, 65536), /packed bytes were read/);
+  allowed = Number.MAX_SAFE_INTEGER;
+  const whole = await readRange(ova, 0, ova.size);
+  assert.deepEqual(head, whole.subarray(0, 600));
+  assert.deepEqual(tail, whole.subarray(-100_000));
+});
+
+test('a disk of no whole MiB is refused', async () => {
+  const options = { compressor: diskCompressors().grain, identity: 'test' };
   await assert.rejects(encodeOva(zeroBlob(512), options), { code: 'OVA_SIZE_INVALID' });
 });
 
