@@ -65,7 +65,7 @@ test('schematics that share extensions share their pieces', async () => {
   );
 });
 
-test('a client that leaves while its image is built finds it built', async () => {
+test('a client that leaves while its image is built finds it built', { timeout: 60_000 }, async () => {
   await using sandbox = await sandboxes.start();
   await using factory = await startLocalFactory({ sandbox });
   const path = `/image/${await createSchematic(factory.url, SCHEMATIC)}/${FILE}`;

@@ -128,7 +128,7 @@ describe('upstream', { concurrency: true }, () => {
     }
   });
 
-  test('a blob that never comes holds up nobody else', async () => {
+  test('a blob that never comes holds up nobody else', { timeout: 60_000 }, async () => {
     await using sandbox = await sandboxes.start();
     const layer = await layerOf(sandbox, 'siderolabs/gvisor');
     sandbox.registry.fault({
