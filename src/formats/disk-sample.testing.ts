@@ -67,7 +67,3 @@ export const anyDisk: fc.Arbitrary<Blob> = fc
 export async function contents(blob: Blob): Promise<Buffer> {
   return Buffer.from(await readRange(blob, 0, blob.size));
 }
-
-export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(source));
-}

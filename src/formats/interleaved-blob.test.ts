@@ -22,16 +22,14 @@ interface Shape {
   readonly inserts: readonly Insert[];
 }
 
-const shape: fc.Arbitrary<Shape> = fc
-  .integer({ min: 1, max: 12 })
-  .chain((period) =>
-    fc
-      .array(fc.record({ at: fc.nat(period), size: fc.integer({ min: 1, max: 6 }) }), {
-        minLength: 1,
-        maxLength: 4,
-      })
-      .map((inserts) => ({ period, inserts: inserts.sort((a, b) => a.at - b.at) })),
-  );
+const shape: fc.Arbitrary<Shape> = fc.integer({ min: 1, max: 12 }).chain((period) =>
+  fc
+    .array(fc.record({ at: fc.nat(period), size: fc.integer({ min: 1, max: 6 }) }), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    .map((inserts) => ({ period, inserts: inserts.sort((a, b) => a.at - b.at) })),
+);
 
 const insertBytes = (period: number, index: number, size: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => 100 + 31 * period + 7 * index + i);

@@ -1,6 +1,7 @@
 import type { Blob } from '../blob/blob.ts';
 import { zeroBlob } from '../blob/bytes.ts';
 import { concatBlobs, sliceBlob } from '../blob/compose.ts';
+import { adler32 } from './adler32.ts';
 import { interleavedBlob } from './interleaved-blob.ts';
 import type { NatureOf } from './segments.ts';
 import { GRAIN_SIZE, SECTOR } from './vmdk-head.ts';
@@ -39,16 +40,12 @@ export function compressedGrain(index: number, data: Uint8Array): Uint8Array {
 }
 
 /**
- * The grains of a group as they are, each a zlib stream of two stored blocks, whose data is referred to. `checksums`
- * gives the Adler-32 of each grain; it is asked for once, when one of them is read.
+ * The grains of a group as they are, each a zlib stream of two stored blocks, whose data is referred to. It is read for
+ * its checksums once, when one of them is read.
  */
-export function storedGrains(
-  disk: Blob,
-  group: GrainGroup,
-  checksums: (grains: Blob, signal: AbortSignal | undefined) => Promise<Uint32Array>,
-): Blob {
+export function storedGrains(disk: Blob, group: GrainGroup): Blob {
   const content = grainContents(disk, group);
-  let known: Uint32Array | undefined;
+  let checksums: Uint32Array | undefined;
   return interleavedBlob(content, {
     period: GRAIN_SIZE,
     inserts: [
@@ -62,12 +59,28 @@ export function storedGrains(
         return Uint8Array.of(...start, ...storedHeader(STORED_MAX, false));
       }
       if (insert === 1) return storedHeader(GRAIN_SIZE - STORED_MAX, true);
-      known ??= await checksums(content, signal);
+      checksums ??= await grainChecksums(content, signal);
       const tail = new Uint8Array(TAIL_SIZE);
-      new DataView(tail.buffer).setUint32(0, known[grain] ?? 0);
+      new DataView(tail.buffer).setUint32(0, checksums[grain] ?? 0);
       return tail;
     },
   });
+}
+
+/** The Adler-32 of each grain. */
+async function grainChecksums(grains: Blob, signal: AbortSignal | undefined): Promise<Uint32Array> {
+  const checksums = new Uint32Array(grains.size / GRAIN_SIZE).fill(1);
+  let at = 0;
+  for await (const chunk of grains.read(0, grains.size, signal)) {
+    for (let left = chunk; left.length > 0; ) {
+      const grain = Math.floor(at / GRAIN_SIZE);
+      const part = left.subarray(0, GRAIN_SIZE - (at % GRAIN_SIZE));
+      checksums[grain] = adler32(part, checksums[grain]);
+      at += part.length;
+      left = left.subarray(part.length);
+    }
+  }
+  return checksums;
 }
 
 /** The bytes of a group of grains; the last grain of a disk is a whole one too. */

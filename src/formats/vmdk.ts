@@ -15,15 +15,11 @@ import {
 } from './vmdk-grains.ts';
 import { GRAIN_SIZE, SECTOR, type VmdkContentId, vmdkHead, vmdkHeadSize } from './vmdk-head.ts';
 
-export interface GrainCompressor {
-  /** A zlib stream (RFC 1950), the same for the same input. */
-  compress(bytes: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
-  /** Adler-32, as a zlib stream ends with it. */
-  checksum(bytes: Uint8Array, signal?: AbortSignal): Promise<number>;
-}
+/** The bytes as a zlib stream (RFC 1950), the same for the same input. */
+export type GrainCompressor = (bytes: Uint8Array, signal?: AbortSignal) => Promise<Uint8Array>;
 
 export interface VmdkOptions {
-  readonly compressor: GrainCompressor;
+  readonly compress: GrainCompressor;
   /** Of the file, in the descriptor. */
   readonly name: string;
   readonly contentId: VmdkContentId;
@@ -55,7 +51,7 @@ export async function vmdkImage(disk: Blob, options: VmdkOptions): Promise<Blob>
       `a VMDK cannot have ${disk.size} bytes: it has to have whole sectors of ${SECTOR}, up to 2 TiB`,
     );
   }
-  const { compressor, name, contentId, natureOf = ownNature, signal } = options;
+  const { compress, name, contentId, natureOf = ownNature, signal } = options;
   const groups = [...grainGroups(disk, natureOf, SEGMENT_LIMITS.plainTotal)];
   const encoded = inOrder(groups, encode, {
     cost: (group) => (group.packed ? 0 : group.count * GRAIN_SIZE),
@@ -80,29 +76,16 @@ export async function vmdkImage(disk: Blob, options: VmdkOptions): Promise<Blob>
   return concatBlobs([bytesBlob(head), ...blobs, zeroBlob(SECTOR)]);
 
   async function encode(group: GrainGroup, inner: AbortSignal): Promise<EncodedGroup> {
-    if (!group.packed) return await compressGroup(disk, group, compressor, inner);
-    const blob = storedGrains(disk, group, (grains, reading) => checksums(grains, compressor, reading));
+    if (!group.packed) return await compressGroup(disk, group, compress, inner);
+    const blob = storedGrains(disk, group);
     return { blob, sizes: new Array<number>(group.count).fill(STORED_GRAIN_SIZE) };
   }
-}
-
-async function checksums(
-  grains: Blob,
-  compressor: GrainCompressor,
-  signal: AbortSignal | undefined,
-): Promise<Uint32Array> {
-  const found = new Uint32Array(grains.size / GRAIN_SIZE);
-  const bytes = await readRange(grains, 0, grains.size, signal);
-  for (let i = 0; i < found.length; i++) {
-    found[i] = await compressor.checksum(bytes.subarray(i * GRAIN_SIZE, (i + 1) * GRAIN_SIZE), signal);
-  }
-  return found;
 }
 
 async function compressGroup(
   disk: Blob,
   group: GrainGroup,
-  compressor: GrainCompressor,
+  compress: GrainCompressor,
   signal: AbortSignal,
 ): Promise<EncodedGroup> {
   const bytes = await readRange(grainContents(disk, group), 0, group.count * GRAIN_SIZE, signal);
@@ -110,7 +93,7 @@ async function compressGroup(
     Array.from({ length: group.count }, async (_, i) => {
       const content = bytes.subarray(i * GRAIN_SIZE, (i + 1) * GRAIN_SIZE);
       if (ZERO_GRAIN.equals(content)) return new Uint8Array(0);
-      return compressedGrain(group.first + i, await compressor.compress(content, signal));
+      return compressedGrain(group.first + i, await compress(content, signal));
     }),
   );
   return {

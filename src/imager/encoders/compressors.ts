@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { constants, deflate, deflateRaw, deflateSync, zstdCompress } from 'node:zlib';
+import { constants, deflate, deflateRaw, zstdCompress } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
 import type { ChecksumMemory } from '../../formats/checksums.ts';
 import type { DeflateCompressor } from '../../formats/gzip-file.ts';
@@ -51,14 +51,7 @@ export function diskCompressors(): Compressors {
     deflate: remember('gz', (bytes) =>
       rawDeflate(bytes, { level: DEFLATE_LEVEL, finishFlush: constants.Z_SYNC_FLUSH, ...room(bytes) }),
     ),
-    grain: {
-      compress: remember('zlib', (bytes) => zlibDeflate(bytes, { level: DEFLATE_LEVEL, ...room(bytes) })),
-      // A copy and a checksum, at 2 GB/s: less than it would take to hand it to another thread.
-      checksum: async (bytes) =>
-        deflateSync(bytes, { level: 0, ...room(bytes) })
-          .subarray(-4)
-          .readUInt32BE(),
-    },
+    grain: remember('zlib', (bytes) => zlibDeflate(bytes, { level: DEFLATE_LEVEL, ...room(bytes) })),
     xz: remember('xz', (bytes, signal) => xz.compress(bytes, signal)),
     checksums: new LRUCache<string, number>({ max: CHECKSUMS_KEPT }),
   };

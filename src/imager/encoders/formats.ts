@@ -45,7 +45,7 @@ export async function containDisk(
     case 'ova': {
       const { compressors, identity, firmware, signal } = options;
       return await encodeOva(disk, {
-        compressor: compressors.grain,
+        compress: compressors.grain,
         identity,
         signal,
         ...(firmware === undefined ? {} : { firmware }),

@@ -24,7 +24,7 @@ test('tar unpacks it, the manifest holds, the disk is the disk, the description 
   const disk = wholeMiB();
   const digests: string[] = [];
   for (const time of [1, 2]) {
-    const ova = await encodeOva(disk, { compressor: diskCompressors().grain, identity: 'test' });
+    const ova = await encodeOva(disk, { compress: diskCompressors().grain, identity: 'test' });
     digests.push(await sha256(ova));
     if (time === 1) await writeBlob(ova, join(dir, 'ova'));
   }
@@ -53,7 +53,7 @@ test('EFI firmware is said when asked for', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'ova-'));
   t.after(() => rm(dir, { recursive: true }));
   const disk = zeroBlob(1 << 20);
-  const options = { compressor: diskCompressors().grain, identity: 'test', firmware: 'efi' } as const;
+  const options = { compress: diskCompressors().grain, identity: 'test', firmware: 'efi' } as const;
   await writeBlob(await encodeOva(disk, options), join(dir, 'ova'));
   execFileSync('tar', ['-xf', join(dir, 'ova'), '-C', dir]);
   assert.equal(queries(join(dir, 'disk.ovf'))['VirtualSystem/VirtualHardwareSection/Config@firmware'], 'efi');
@@ -72,7 +72,7 @@ test('the size and any part but the manifest are there before the packed bytes h
     extents: () => [{ kind: 'data', offset: 0, length: leaf.size, source: packed, sourceOffset: 0 }],
   };
   const disk = concatBlobs([packed, zeroBlob(1 << 20)]);
-  const ova = await encodeOva(disk, { compressor: diskCompressors().grain, identity: 'test' });
+  const ova = await encodeOva(disk, { compress: diskCompressors().grain, identity: 'test' });
   const head = await readRange(ova, 0, 600);
   // The last 100 KB, and the last MiB for their checksums.
   allowed = (1 << 20) + 100_000;
@@ -85,7 +85,7 @@ test('the size and any part but the manifest are there before the packed bytes h
 });
 
 test('a disk of no whole MiB is refused', async () => {
-  const options = { compressor: diskCompressors().grain, identity: 'test' };
+  const options = { compress: diskCompressors().grain, identity: 'test' };
   await assert.rejects(encodeOva(zeroBlob(512), options), { code: 'OVA_SIZE_INVALID' });
 });
 

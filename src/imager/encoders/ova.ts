@@ -7,7 +7,7 @@ import { type GrainCompressor, vmdkImage } from '../../formats/vmdk.ts';
 import { probedNatures } from './natures.ts';
 
 export interface OvaOptions {
-  readonly compressor: GrainCompressor;
+  readonly compress: GrainCompressor;
   /** Names what the disk is, for ever: the content id of the VMDK comes from it. */
   readonly identity: string;
   readonly firmware?: 'efi';
@@ -20,9 +20,9 @@ export interface OvaOptions {
  * Throws as `vmdkImage` and `ovaArchive`.
  */
 export async function encodeOva(disk: Blob, options: OvaOptions): Promise<Blob> {
-  const { compressor, identity, firmware, signal } = options;
+  const { compress, identity, firmware, signal } = options;
   const vmdk = await vmdkImage(disk, {
-    compressor,
+    compress,
     name: OVA_DISK_NAME,
     // The id tells contents apart and vouches for nothing.
     contentId: createHash('sha256').update(`vmdk content of ${identity}`).digest().subarray(0, 16),

@@ -19,7 +19,7 @@ const contentId = Buffer.from('000102030405060708090a0bfffffffe', 'hex');
 
 async function encode(disk: Blob): Promise<Buffer> {
   const { grain } = diskCompressors();
-  return await contents(await vmdkImage(disk, { compressor: grain, name: 'disk.vmdk', contentId }));
+  return await contents(await vmdkImage(disk, { compress: grain, name: 'disk.vmdk', contentId }));
 }
 
 test('qemu-img reads it as the disk; gzip -6 makes it hardly smaller', async (t) => {
@@ -91,7 +91,7 @@ test('any extents, read by markers and by tables', async () => {
     fc.asyncProperty(anyDisk, fc.array(fc.tuple(fc.nat(), fc.nat())), async (disk, ranges) => {
       fc.pre(disk.size > 0);
       const wanted = await contents(disk);
-      const options = { compressor: diskCompressors().grain, name: 'disk.vmdk', contentId };
+      const options = { compress: diskCompressors().grain, name: 'disk.vmdk', contentId };
       const file = await vmdkImage(disk, options);
       const parts = await Promise.all(
         ranges.map(async ([a, b]) => {
