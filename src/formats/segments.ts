@@ -33,7 +33,7 @@ export const SEGMENT_LIMITS: SegmentLimits = {
   minZero: 4096,
   minPacked: 4096,
   plain: 1 << 20,
-  packed: 1 << 20,
+  packed: 8 << 20,
   plainTotal: 256 << 20,
 };
 

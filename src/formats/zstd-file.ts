@@ -22,6 +22,9 @@ export interface ZstdFileOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Packed bytes of one frame, which are held in memory together for their checksum. */
+const LIMITS = { ...SEGMENT_LIMITS, packed: 2 << 20 };
+
 /**
  * A `.zst` file: frames one after the other, each with its content size and checksum, so that every part of
  * the blob is known to have arrived. Zero runs cost 4 bytes for 128 KiB; packed bytes are referred to, and read
@@ -29,7 +32,7 @@ export interface ZstdFileOptions {
  */
 export async function zstdFile(blob: Blob, options: ZstdFileOptions): Promise<Blob> {
   const { compressor, checksums, natureOf, signal } = options;
-  const segments = splitZeros(planSegments(blob, SEGMENT_LIMITS, natureOf));
+  const segments = splitZeros(planSegments(blob, LIMITS, natureOf));
   const compressed = await encodePlain(
     blob,
     segments,

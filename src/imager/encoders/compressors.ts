@@ -34,7 +34,7 @@ const DEFLATE_LEVEL = 6;
 /** As `xz -0`: its dictionary is 256 KiB. */
 const XZ_OPTIONS = { preset: 0, dictionary: 1 << 18 };
 
-/** Names and numbers, for pieces of 1 MiB: two versions with some extensions, on two architectures. */
+/** Of pieces of some MiB each: hundreds of kernels and initramfs. */
 const CHECKSUMS_KEPT = 4096;
 /** Bytes of compressed pieces: room for an arm64 kernel, which is not compressed, and for file systems' templates. */
 const PIECES_KEPT = 48 << 20;

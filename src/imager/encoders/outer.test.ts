@@ -214,6 +214,15 @@ test('packed bytes are stored, and zeros are not read', async () => {
   }
 });
 
+test('what was compressed once is not compressed again', async () => {
+  const { zstd, xz, deflate, grain } = diskCompressors();
+  for (const compress of [zstd.compress, xz, deflate, grain]) {
+    const first = await compress(prose(10_000, 1));
+    assert.equal(await compress(prose(10_000, 1)), first);
+    assert.notDeepEqual(await compress(prose(10_000, 2)), first);
+  }
+});
+
 test('a large leaf that calls itself plain and does not shrink is stored', async () => {
   for (const { name } of formats) {
     let asked = 0;
