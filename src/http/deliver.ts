@@ -1,3 +1,4 @@
+import { readRecycled } from '../blob/recycle.ts';
 import { SOURCE_DATE_EPOCH } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import { formatHttpDate, type Header, judgeConditions, rangeApplies, type Validators } from './conditions.ts';
@@ -72,7 +73,7 @@ async function reprDigest(
   return formatReprDigest('sha256', await digest.compute('sha256'));
 }
 
-/** Where bytes go, with backpressure: `write` resolves when more may come. */
+/** Where bytes go, with backpressure: `write` resolves when the chunk is no longer needed. */
 export interface ByteSink {
   write(chunk: Uint8Array): Promise<void>;
 }
@@ -89,7 +90,7 @@ export async function writeBytes(
 ): Promise<void> {
   let left = length;
   let sent = Promise.resolve();
-  for await (const chunk of blob.read(offset, length, signal)) {
+  for await (const chunk of readRecycled(blob, offset, length, signal)) {
     await sent;
     left -= chunk.length;
     if (left < 0) break;

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -127,10 +126,23 @@ export class Exchange implements ByteSink {
     this.#response.writeHead(status);
   }
 
+  /** Resolves when the chunk has left for the kernel and may be written over. */
   async write(chunk: Uint8Array): Promise<void> {
     this.signal.throwIfAborted();
     this.#bytes += chunk.length;
-    if (!this.#response.write(chunk)) await once(this.#channel, 'drain', { signal: this.signal });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const abort = (): void => reject(this.signal.reason);
+    this.signal.addEventListener('abort', abort, { once: true });
+    this.#response.write(chunk, (error) => {
+      if (!error) resolve();
+      // `close` follows, which says whether the client has gone.
+      else void this.#closed.promise.then(() => reject(error));
+    });
+    try {
+      await promise;
+    } finally {
+      this.signal.removeEventListener('abort', abort);
+    }
   }
 
   /** Ends the answer and resolves when it has left this process, or when the client is gone. */
