@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { after, before, describe, test } from 'node:test';
+import { inspect } from 'node:util';
 import type { SandboxRegistry } from '../../src/testing/sandbox-registry.ts';
 import { createSchematic, type SendOptions, send } from './client.ts';
 import { type LocalFactory, startLocalFactory, startSandbox } from './local-factory.ts';
@@ -274,6 +275,14 @@ describe('schematics', () => {
       400,
       'error enhancing profile from schematic: embedding configuration is not supported for Talos version v1.11.2',
     );
+    const overlay = await createSchematic(factory.url, {
+      overlay: { name: 'rpi_generic', image: 'siderolabs/sbc-raspberrypi' },
+    });
+    await refused(
+      `/image/${overlay}/v1.6.4/metal-arm64.iso`,
+      400,
+      'error enhancing profile from schematic: overlay is not supported for Talos version v1.6.4',
+    );
     const lines = await createSchematic(factory.url, { customization: { extraKernelArgs: ['a\nboot'] } });
     await refused(
       `/image/${lines}/v1.13.0/cmdline-metal-amd64`,
@@ -345,6 +354,32 @@ describe('?filename=', () => {
       assert.ok([200, 400].includes(answer.status), `${query}: ${answer.status}`);
     }
   });
+});
+
+test('what schematics carry is in no log line', async () => {
+  const secret = 'e2e-very-secret';
+  const carrying = await createSchematic(factory.url, {
+    customization: {
+      extraKernelArgs: [`token=${secret}`],
+      meta: [{ key: 10, value: secret }],
+      embeddedMachineConfiguration: `machine: {token: ${secret}}\n`,
+    },
+  });
+  for (const path of [
+    ...[`image/${carrying}/v1.13.0/metal-amd64.iso`, `image/${carrying}/v1.11.2/metal-amd64.iso`],
+    ...[`pxe/${carrying}/v1.13.0/metal-amd64`, `image/${carrying}/v1.13.0/banana-amd64.iso`],
+  ]) {
+    const { status, text } = await send(factory.url, `/${path}`);
+    if (status >= 400) assert.ok(!text.includes(secret));
+  }
+  const bad = `owner: x\ncustomization: {extraKernelArgs: [token=${secret}], foo: 1}`;
+  await refused('/schematics', 400, /field foo not found/, { method: 'POST', body: bad });
+  const logged = factory.lines.map(({ message, fields }) => message + inspect(fields, { depth: 8 }));
+  assert.ok(logged.some((line) => line.includes(carrying)));
+  assert.deepEqual(
+    logged.filter((line) => line.includes(secret) || line.includes(Buffer.from(secret).toString('base64'))),
+    [],
+  );
 });
 
 test('none of it was our fault', () => {
