@@ -59,7 +59,7 @@ export class Comparison {
       this.#second.push({ tools, ours: next.total });
     }
     for (const kind of ['hybrid', 'grub'] as const) {
-      for (let i = 0; i < 2; i++) {
+      for (let i = 0; i < 4; i++) {
         const iso = this.#at('tools.iso');
         const seconds = await isoByTools(this.#at('work'), kind, bootFiles, byTools, iso);
         const schematic = schematicOf(this.names, `iso-${kind}-${i}`, kind);
