@@ -10,7 +10,7 @@ sandbox='ca-certificates cpio debian-archive-keyring squashfs-tools zstd'
 # Machines to boot.
 machines='ipxe-qemu mtools ovmf qemu-efi-aarch64 qemu-system-arm qemu-system-x86 qemu-utils'
 # Independent judges of what the tests write.
-judges='binutils busybox-static curl docker-registry dosfstools fdisk file gdisk openssl procps python3 sbsigntool skopeo xorriso'
+judges='binutils busybox-static curl docker-registry dosfstools fdisk file gdisk openssl procps python3 sbsigntool skopeo xfsprogs xorriso'
 
 missing=
 for package in $runtime $sandbox $machines $judges; do

@@ -18,11 +18,17 @@ import { externalUrls } from './http/external-urls.ts';
 import { createMetricsServer } from './http/metrics-server.ts';
 import { createServer, type HttpServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
+import { DiskImages } from './imager/disk-images.ts';
+import { diskCompressors } from './imager/encoders/compressors.ts';
 import { ExtensionPieces } from './imager/extension-piece.ts';
 import type { GrubModules } from './imager/grub.ts';
+import { GrubImages } from './imager/grub-images.ts';
 import { Imager } from './imager/imager.ts';
 import { InitramfsBuilder } from './imager/initramfs-builder.ts';
 import { ModulesDep } from './imager/modules-dep.ts';
+import { builderArch } from './imager/overlay/builder-arch.ts';
+import { OverlayInstaller } from './imager/overlay/overlay-installer.ts';
+import { Overlays } from './imager/overlay/overlays.ts';
 import type { ImagerTasks } from './imager/tasks/registry.ts';
 import { toolchainFingerprint } from './imager/toolchain.ts';
 import type { Log } from './log.ts';
@@ -94,16 +100,19 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
   opened.defer(() => workers.close());
   // Threads take a while to start: the first ones do so now. Whether it works is seen when they are needed.
   for (let i = 0; i < WORKERS_AT_START; i++) workers.runTask('warm-up', undefined).catch(() => {});
-  const grub = grubModules(config.build.grubDirectory);
-  const toolchain = await toolchainFingerprint(grub);
-  const imager = new Imager(
-    releases,
-    new InitramfsBuilder(
+  const modules = grubModules(config.build.grubDirectory);
+  const toolchain = await toolchainFingerprint(modules);
+  const overlays = new Overlays(releases, new OverlayInstaller({ store, arch: builderArch(), log }));
+  const grub = new GrubImages({ modules, store });
+  const imager = new Imager({
+    sources: releases,
+    initramfs: new InitramfsBuilder(
       new ExtensionPieces(store, releases, workers, toolchain),
       new ModulesDep(store, workers, toolchain),
     ),
-    { modules: grub, store },
-  );
+    grub,
+    disks: new DiskImages({ grub, overlays, compressors: diskCompressors() }),
+  });
   const queue = new BuildQueue({
     slots: config.build.maxConcurrency,
     limit: config.build.queueLimit,
@@ -121,7 +130,7 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
     },
   });
   opened.defer(() => builder.close());
-  const resolver = new Resolver(releases, config.http.externalURL);
+  const resolver = new Resolver(releases, overlays, config.http.externalURL);
   const assets = new Assets({ schematics, resolver, imager, builder, tasks: workers, metrics, toolchain });
 
   const server = await createServer({

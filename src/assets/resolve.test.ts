@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ExtensionRecord } from '../artifacts/catalogs.ts';
+import type { ExtensionRecord, OverlayRecord } from '../artifacts/catalogs.ts';
 import { FactoryError } from '../errors.ts';
 import { recipeKey } from '../imager/recipe.ts';
 import { parseDigest, parseRepositoryName } from '../oci/names.ts';
@@ -8,7 +8,7 @@ import { canonicalize } from '../schematics/canonicalize.ts';
 import { decodeSchematic } from '../schematics/decode.ts';
 import { formatVersion, parseTalosVersion } from '../talos/version.ts';
 import { parseAssetPath } from './request.ts';
-import { type Catalogs, Resolver } from './resolve.ts';
+import { type Catalogs, type OverlayDescriber, Resolver } from './resolve.ts';
 
 const BOOT = parseDigest(`sha256:${'b'.repeat(64)}`);
 const TOOLS = 'tools';
@@ -33,6 +33,18 @@ function catalogs(registry?: string): Catalogs {
       }
     },
     bootDigest: async () => BOOT,
+    selectOverlay: async (version, name): Promise<OverlayRecord> => {
+      if (name === 'rpi_generic') {
+        const { ref, repository, digest } = record('siderolabs/sbc-raspberrypi', 'e', registry);
+        return { name, image: 'siderolabs/sbc-raspberrypi', ref, repository, digest };
+      }
+      const what = `official overlay ${JSON.stringify(name)}`;
+      throw new FactoryError(
+        'invalid',
+        'X',
+        `${what} is not available for Talos version v${formatVersion(version)}`,
+      );
+    },
     selectExtension: async (version, name) => {
       const found = records.find((one) => one.name === name);
       if (found !== undefined) return found;
@@ -46,7 +58,19 @@ function catalogs(registry?: string): Catalogs {
   };
 }
 
-const resolver = new Resolver(catalogs(), 'https://factory.example/');
+/** Wants GRUB, a console of its own and room before the partition table. */
+const board: OverlayDescriber = {
+  describe: async () => ({
+    profile: {
+      extraKernelArgs: ['from.profile'],
+      image: { bootloader: 'grub', sectorSize: undefined, enrollKeys: undefined },
+      iso: { bootloader: undefined, enrollKeys: undefined },
+    },
+    kernelArgs: ['console=tty0', 'console=ttyS2,1500000n8'],
+    partitionOffset: 20480,
+  }),
+};
+const resolver = new Resolver(catalogs(), board, 'https://factory.example/');
 
 function resolve(path: string, version: string, yaml = '{}', by = resolver) {
   const { id, canonical, schematic } = canonicalize(decodeSchematic(Buffer.from(yaml)));
@@ -63,6 +87,9 @@ const ENHANCING = 'error enhancing profile from schematic: ';
 const OVERLAY = 'overlay: {name: rpi_generic, image: siderolabs/sbc-raspberrypi}';
 const CONFIG = 'customization: {embeddedMachineConfiguration: "x: 1"}';
 const UNKNOWN = 'customization: {systemExtensions: {officialExtensions: [siderolabs/foo]}}';
+
+const NO_OVERLAY = 'overlay: {name: nosuch, image: x}';
+const custom = (text: string): string => `customization: {${text}}`;
 
 const refused: readonly (readonly [string, string, string, string, string])[] = [
   [
@@ -102,6 +129,41 @@ const refused: readonly (readonly [string, string, string, string, string])[] = 
     'invalid',
     `${ENHANCING}official extension "siderolabs/foo" is not available for Talos version v1.7.0`,
   ],
+  [
+    'cmdline-metal-arm64',
+    'v1.7.0',
+    NO_OVERLAY,
+    'invalid',
+    `${ENHANCING}official overlay "nosuch" is not available for Talos version v1.7.0`,
+  ],
+  [
+    'initramfs-arm64.xz',
+    'v1.7.0',
+    NO_OVERLAY,
+    'invalid',
+    `${ENHANCING}official overlay "nosuch" is not available for Talos version v1.7.0`,
+  ],
+  [
+    'metal-amd64.raw.zst',
+    'v1.13.0',
+    custom('diskImage: {sectorSize: 1000}'),
+    'invalid',
+    `${ENHANCING}customization.diskImage.sectorSize must be 512 or 4096, not 1000`,
+  ],
+  [
+    'metal-arm64.raw',
+    'v1.13.0',
+    custom('bootloader: dual-boot'),
+    'invalid',
+    `${ENHANCING}customization.bootloader: dual-boot bootloader is not supported on arm64 architecture, either GRUB or sd-boot must be used`,
+  ],
+  [
+    'metal-amd64.raw',
+    'v1.4.0',
+    custom('bootloader: sd-boot'),
+    'invalid',
+    `${ENHANCING}customization.bootloader: sd-boot is not supported for Talos version v1.4.0, use grub`,
+  ],
   ['kernel-amd64', 'v1.99.0', '{}', 'not-found', 'failed to get kernel: version 1.99.0 is not available'],
 ];
 
@@ -112,10 +174,9 @@ test('what cannot be made says why', async () => {
 });
 
 test('what is not made yet says so, before any registry is asked', async () => {
-  for (const path of ['metal-amd64.raw.zst', 'installer-amd64.tar', 'aws-installer-arm64.tar']) {
+  for (const path of ['installer-amd64.tar', 'aws-installer-arm64.tar']) {
     await assert.rejects(resolve(path, 'v1.99.0'), { kind: 'not-implemented' }, path);
   }
-  await assert.rejects(resolve('metal-arm64.iso', 'v1.9.0', OVERLAY), { kind: 'not-implemented' });
 });
 
 test('kernels and command lines leave extensions and machine configuration alone', async () => {
@@ -179,11 +240,71 @@ test('keys change with everything that changes the bytes', async () => {
 });
 
 test('keys do not change with what does not change the bytes', async () => {
-  const elsewhere = new Resolver(catalogs('mirror.example'), 'https://factory.example/');
+  const elsewhere = new Resolver(catalogs('mirror.example'), board, 'https://factory.example/');
   const pairs: readonly (readonly [Promise<string>, Promise<string>])[] = [
     [key('kernel-amd64', 'v1.13.0'), key('kernel-x86_64', '1.13.0', BOTH)],
     [key('cmdline-metal-amd64', '1.13.0'), key('cmdline-metal-i386', 'v1.13.0', BOTH)],
     [key('metal-amd64.iso', 'v1.13.0', BOTH), key('metal-x86_64.iso', '1.13.0', BOTH, elsewhere)],
   ];
   for (const [one, other] of pairs) assert.equal(await one, await other);
+});
+
+const MIB = 1 << 20;
+
+/** Path, version, customization; bootloader, MiB of the disk, sector size (`spec/profile.md` §4.2). */
+const disks: readonly (readonly [string, string, string, string, number, number])[] = [
+  ['metal-amd64.raw.zst', 'v1.9.5', '', 'grub', 1246, 512],
+  ['metal-arm64.raw.xz', 'v1.9.5', '', 'grub', 1246, 512],
+  ['metal-amd64.raw', 'v1.10.0', '', 'dual-boot', 2247, 512],
+  ['metal-arm64.raw', 'v1.10.0', '', 'sd-boot', 1246, 512],
+  ['metal-amd64.qcow2', 'v1.13.0', '', 'dual-boot', 4247, 512],
+  ['metal-amd64.qcow2', 'v1.13.0', 'bootloader: sd-boot', 'sd-boot', 2246, 512],
+  ['aws-amd64.raw.xz', 'v1.13.0', '', 'dual-boot', 11193, 512],
+  ['exoscale-amd64.qcow2', 'v1.13.0', 'bootloader: grub', 'grub', 11240, 512],
+  ['metal-amd64.raw', 'v1.13.0', 'diskImage: {sectorSize: 4096}', 'dual-boot', 4247, 4096],
+];
+
+test('disks have the bootloader and size of platform, version and architecture', async () => {
+  for (const [path, version, text, bootloader, size, sectorSize] of disks) {
+    const recipe = await resolve(path, version, custom(text));
+    assert.ok(recipe.kind === 'image');
+    const { diskSize } = recipe;
+    assert.deepEqual(
+      [recipe.bootloader, diskSize / MIB, recipe.sectorSize],
+      [bootloader, size, sectorSize],
+      path,
+    );
+  }
+});
+
+test('an overlay decides what its profile and installer say, the schematic the rest', async () => {
+  const args = `${OVERLAY}\ncustomization: {extraKernelArgs: [mine]}`;
+  const image = await resolve('metal-arm64.raw', 'v1.13.0', args);
+  assert.ok(image.kind === 'image');
+  assert.equal(image.bootloader, 'grub');
+  assert.equal(image.overlay?.partitionOffset, 20480);
+  const line =
+    /^talos.platform=metal console=tty0 console=ttyS2,1500000n8 init_on_alloc=1 .* from.profile mine$/;
+  assert.match(image.commandLine, line);
+  for (const path of ['metal-arm64.iso', 'cmdline-metal-arm64', 'metal-arm64-uki.efi']) {
+    const recipe = await resolve(path, 'v1.13.0', args);
+    assert.ok('commandLine' in recipe);
+    assert.match(recipe.commandLine, /console=ttyS2,1500000n8 .* from.profile mine$/, path);
+  }
+  const own = await resolve('metal-arm64.raw', 'v1.13.0', `${OVERLAY}\ncustomization: {bootloader: sd-boot}`);
+  assert.equal(own.kind === 'image' && own.bootloader, 'sd-boot');
+});
+
+test('keys of images tell apart what disks differ by', async () => {
+  const keys = await Promise.all([
+    key('metal-amd64.raw', 'v1.13.0'),
+    key('metal-amd64.raw.zst', 'v1.13.0'),
+    key('metal-amd64.qcow2', 'v1.13.0'),
+    key('metal-amd64.raw', 'v1.13.0', custom('meta: [{key: 12, value: x}]')),
+    key('metal-amd64.raw', 'v1.13.0', custom('diskImage: {sectorSize: 4096}')),
+    key('metal-arm64.raw', 'v1.13.0', OVERLAY),
+    key('metal-arm64.raw', 'v1.13.0', `${OVERLAY.slice(0, -1)}, options: {a: 1}}`),
+    key('metal-arm64.raw', 'v1.13.0', 'customization: {bootloader: grub}'),
+  ]);
+  assert.equal(new Set(keys).size, keys.length);
 });

@@ -2,12 +2,13 @@ import type { Blob } from '../blob/blob.ts';
 import { textBlob } from '../blob/bytes.ts';
 import { FactoryError } from '../errors.ts';
 import { versionTag } from '../talos/version.ts';
-import type { GrubSource } from './grub.ts';
-import { GrubIsoImages } from './grub-iso-images.ts';
+import type { DiskImages } from './disk-images.ts';
+import type { GrubImages } from './grub-images.ts';
 import type { InitramfsBuilder } from './initramfs-builder.ts';
 import { composeIso } from './iso.ts';
 import { selectIsoKind } from './iso-kind.ts';
-import type { CommandLineRecipe, ComposedRecipe, IsoRecipe, Recipe, UkiRecipe } from './recipe.ts';
+import type { CommandLineRecipe, ComposedRecipe, IsoRecipe, Recipe } from './recipe.ts';
+import { requireBootFile, ukiSpec } from './release-files.ts';
 import type { BootFiles, Sources } from './sources.ts';
 import { composeUki } from './uki.ts';
 
@@ -22,16 +23,25 @@ export interface ComposedAsset extends Disposable {
  */
 export type Slot = <T>(work: () => Promise<T>) => Promise<T>;
 
+export interface ImagerParts {
+  readonly sources: Sources;
+  readonly initramfs: InitramfsBuilder;
+  readonly grub: GrubImages;
+  readonly disks: DiskImages;
+}
+
 /** Makes recipes into blobs. */
 export class Imager {
   readonly #sources: Sources;
   readonly #initramfs: InitramfsBuilder;
-  readonly #grub: GrubIsoImages;
+  readonly #grub: GrubImages;
+  readonly #disks: DiskImages;
 
-  constructor(sources: Sources, initramfs: InitramfsBuilder, grub: GrubSource) {
+  constructor({ sources, initramfs, grub, disks }: ImagerParts) {
     this.#sources = sources;
     this.#initramfs = initramfs;
-    this.#grub = new GrubIsoImages(grub);
+    this.#grub = grub;
+    this.#disks = disks;
   }
 
   async build(recipe: Recipe, slot: Slot, signal?: AbortSignal): Promise<ComposedAsset> {
@@ -93,6 +103,10 @@ export class Imager {
         return await composeUki(ukiSpec(recipe, boot, initramfs), signal);
       case 'iso':
         return await this.#iso(recipe, boot, initramfs, signal);
+      case 'image': {
+        const disk = stack.use(await this.#disks.build(recipe, boot, initramfs, slot, signal));
+        return disk.blob;
+      }
     }
   }
 
@@ -105,9 +119,9 @@ export class Imager {
     const { version, arch, bootloader } = recipe;
     const kind = selectIsoKind({ version, arch, bootloader, secureBoot: false });
     // BIOS boot code is x86 code: on arm64 media it would be of no use.
-    const bios = kind !== 'uefi' && arch === 'amd64' ? { bios: await this.#grub.bios(signal) } : {};
+    const bios = kind !== 'uefi' && arch === 'amd64' ? { bios: await this.#grub.isoBios(signal) } : {};
     if (kind === 'grub') {
-      const efi = await this.#grub.efi(arch, signal);
+      const efi = await this.#grub.isoEfi(arch, signal);
       const spec = { kind, version, arch, cmdline: recipe.commandLine, kernel: boot.kernel, initramfs };
       return await composeIso({ ...spec, ...bios, efi }, signal);
     }
@@ -115,7 +129,7 @@ export class Imager {
       { ...ukiSpec(recipe, boot, initramfs), bootFileAlignment: ISO_BLOCK },
       signal,
     );
-    const systemdBoot = required(boot.sdBoot, 'systemd-boot');
+    const systemdBoot = requireBootFile(boot.sdBoot, 'systemd-boot');
     return kind === 'hybrid'
       ? await composeIso(
           { kind, version, arch, cmdline: recipe.commandLine, uki, systemdBoot, ...bios },
@@ -127,26 +141,6 @@ export class Imager {
 
 /** Files of an ISO start at multiples of this (bytes). */
 const ISO_BLOCK = 2048;
-
-function ukiSpec(recipe: UkiRecipe | IsoRecipe, boot: BootFiles, initramfs: Blob) {
-  return {
-    version: recipe.version,
-    kind: recipe.kind,
-    stub: required(boot.sdStub, 'systemd-stub'),
-    kernel: boot.kernel,
-    initramfs,
-    cmdline: recipe.commandLine,
-  };
-}
-
-function required(file: Blob | undefined, name: string): Blob {
-  if (file !== undefined) return file;
-  throw new FactoryError(
-    'upstream',
-    'BOOT_FILE_MISSING',
-    `the release has no ${name}, which this asset needs`,
-  );
-}
 
 function asset(blob: Blob, stack: DisposableStack): ComposedAsset {
   return { blob, [Symbol.dispose]: () => stack.dispose() };

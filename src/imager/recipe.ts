@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../oci/names.ts';
+import type { OptionMap } from '../schematics/schematic.ts';
 import type { Arch } from '../talos/arch.ts';
 import type { Bootloader } from '../talos/bootloader.ts';
+import type { MetaValue } from '../talos/meta.ts';
 import type { TalosVersion } from '../talos/version.ts';
 import { versionTag } from '../talos/version.ts';
+import type { DiskContainer, OuterFormat } from './encoders/formats.ts';
+import { overlayOptionsYaml } from './overlay/options-yaml.ts';
 
 /**
  * Raised whenever the builder gives other bytes for the same inputs, so that nothing made by an older one is
@@ -12,7 +16,7 @@ import { versionTag } from '../talos/version.ts';
 export const BUILDER_REVISION = 2;
 
 /** Everything that decides the bytes of an asset, explicitly and by digest: no defaults, no names to resolve. */
-export type Recipe = KernelRecipe | CommandLineRecipe | InitramfsRecipe | UkiRecipe | IsoRecipe;
+export type Recipe = KernelRecipe | CommandLineRecipe | InitramfsRecipe | UkiRecipe | IsoRecipe | ImageRecipe;
 
 interface Release {
   readonly version: TalosVersion;
@@ -50,8 +54,37 @@ export interface IsoRecipe extends Release {
   readonly bootloader: Bootloader;
 }
 
+export interface ImageRecipe extends Release {
+  readonly kind: 'image';
+  readonly extensions: readonly ExtensionSource[];
+  readonly commandLine: string;
+  readonly bootloader: Exclude<Bootloader, 'none'>;
+  /** Bytes of the disk, before it is put in a container. */
+  readonly diskSize: number;
+  readonly sectorSize: 512 | 4096;
+  /** Written to the META partition. */
+  readonly meta: readonly MetaValue[];
+  readonly container: DiskContainer;
+  readonly outer: OuterFormat;
+  readonly overlay?: DiskOverlaySource;
+}
+
+/** The overlay of a schematic, as the catalog of its release has it. */
+export interface OverlaySource {
+  readonly name: string;
+  /** Repository to pull from, with registry. */
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly options: OptionMap;
+}
+
+export interface DiskOverlaySource extends OverlaySource {
+  /** Logical blocks that stay free before the partition table's entries. */
+  readonly partitionOffset: number;
+}
+
 /** Recipes that have an initramfs of their own. */
-export type ComposedRecipe = InitramfsRecipe | UkiRecipe | IsoRecipe;
+export type ComposedRecipe = InitramfsRecipe | UkiRecipe | IsoRecipe | ImageRecipe;
 
 export type ExtensionSource = OfficialExtension | SchematicExtension | ConfigExtension;
 
@@ -103,7 +136,11 @@ function describe(recipe: Recipe): unknown {
   if (recipe.kind === 'kernel') return rest;
   const described = { ...rest, version: versionTag(version) };
   if (!('extensions' in recipe)) return described;
-  return { ...described, extensions: recipe.extensions.map(describeExtension) };
+  const extensions = recipe.extensions.map(describeExtension);
+  if (recipe.kind !== 'image' || recipe.overlay === undefined) return { ...described, extensions };
+  const { name, digest, options, partitionOffset } = recipe.overlay;
+  const overlay = { name, digest, partitionOffset, options: overlayOptionsYaml(options) };
+  return { ...described, extensions, overlay };
 }
 
 /** Where an extension was pulled from does not change it. */

@@ -20,7 +20,13 @@ export interface BootSpec {
 /** What the machine boots from. */
 export type BootMedium =
   | { readonly kind: 'cdrom'; readonly path: string }
-  | { readonly kind: 'disk'; readonly path: string; readonly format?: 'raw' | 'qcow2' | 'vmdk' | 'vpc' }
+  | {
+      readonly kind: 'disk';
+      readonly path: string;
+      readonly format?: 'raw' | 'qcow2' | 'vmdk' | 'vpc';
+      /** Bytes; 512 when absent. */
+      readonly sectorSize?: 4096;
+    }
   | { readonly kind: 'uki'; readonly path: string }
   | {
       readonly kind: 'kernel';
@@ -147,7 +153,7 @@ async function medium(spec: BootSpec, scratch: string): Promise<readonly string[
           : ['-device', 'virtio-scsi-pci', '-device', 'scsi-cd,drive=cd,bootindex=0']),
       ];
     case 'disk':
-      return disk(medium.path, medium.format ?? 'raw');
+      return disk(medium.path, medium.format ?? 'raw', ',bootindex=0', medium.sectorSize);
     case 'uki': {
       const esp = join(scratch, 'esp.img');
       await espWith(medium.path, spec.arch, esp);
@@ -169,10 +175,13 @@ async function medium(spec: BootSpec, scratch: string): Promise<readonly string[
   }
 }
 
-function disk(path: string, format: string, order = ',bootindex=0'): readonly string[] {
+function disk(path: string, format: string, order = ',bootindex=0', sectorSize = 512): readonly string[] {
   return [
     ...['-drive', `if=none,id=disk,format=${format},snapshot=on,file=${option(path)}`],
-    ...['-device', `virtio-blk-pci,drive=disk${order}`],
+    ...[
+      '-device',
+      `virtio-blk-pci,drive=disk,logical_block_size=${sectorSize},physical_block_size=${sectorSize}${order}`,
+    ],
   ];
 }
 
