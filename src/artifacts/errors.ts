@@ -11,6 +11,7 @@ export type ArtifactCode =
   | 'ARTIFACT_IMAGE_MISSING'
   | 'ARTIFACT_FILE_MISSING'
   | 'ARTIFACT_TIMEOUT'
+  | 'INSTALLER_BASE_INVALID'
   | 'CATALOG_INVALID';
 
 /** Seconds until another try makes sense when upstream did not say: a release may be half published. */

@@ -301,6 +301,8 @@ test('a mirror is asked below its namespace, and references do not show it', asy
     namespace: 'siderolabs/mirror/',
     insecure: true,
     components: {
+      installerBase: 'siderolabs/installer-base',
+      installer: 'siderolabs/installer',
       imager: 'siderolabs/imager',
       extensionManifest: 'siderolabs/extensions',
       overlayManifest: 'siderolabs/overlays',

@@ -84,6 +84,8 @@ export async function startUpstream(t: TestContext): Promise<Upstream> {
           namespace: '',
           insecure: true,
           components: {
+            installerBase: 'siderolabs/installer-base',
+            installer: 'siderolabs/installer',
             imager: 'siderolabs/imager',
             extensionManifest: 'siderolabs/extensions',
             overlayManifest: 'siderolabs/overlays',

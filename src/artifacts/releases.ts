@@ -23,6 +23,13 @@ import { joinRepository } from './image-reference.ts';
 import { ImageSource, type OpenRepository } from './image-source.ts';
 import type { ImageTree } from './image-tree.ts';
 import { BOOT_FILES, ImageTrees, WHOLE_IMAGE } from './image-trees.ts';
+import {
+  type BaseLayer,
+  type HeldLayer,
+  holdLayer,
+  type InstallerBase,
+  installerBase,
+} from './installer-base.ts';
 import { TaggedImages } from './tagged-images.ts';
 import { talosctlNames } from './talosctl.ts';
 import { VersionList, type VersionRules, versionNotAvailable } from './versions.ts';
@@ -34,6 +41,8 @@ export interface CoreRegistry {
   readonly namespace: string;
   readonly insecure: boolean;
   readonly components: {
+    readonly installerBase: string;
+    readonly installer: string;
     readonly imager: string;
     readonly extensionManifest: string;
     readonly overlayManifest: string;
@@ -89,6 +98,8 @@ export class Releases {
   readonly #source: ImageSource;
   readonly #trees: ImageTrees;
   readonly #boot: TaggedImages<undefined>;
+  /** `installer-base` from Talos 1.10 on, `installer` before. */
+  readonly #installers: { readonly unified: TaggedImages<undefined>; readonly old: TaggedImages<undefined> };
   readonly #talosctl: TaggedImages<readonly string[]>;
   readonly #catalogs: CatalogImages;
 
@@ -111,6 +122,12 @@ export class Releases {
       tags: (signal) => imager.tags(signal),
     });
     this.#boot = new TaggedImages({ ...shared, repository: imager, read: async () => undefined });
+    const installers = (name: string): TaggedImages<undefined> =>
+      new TaggedImages({ ...shared, repository: component(name), read: async () => undefined });
+    this.#installers = {
+      unified: installers(core.components.installerBase),
+      old: installers(core.components.installer),
+    };
     this.#talosctl = new TaggedImages({
       ...shared,
       repository: component(core.components.talosctl),
@@ -194,6 +211,22 @@ export class Releases {
       tree[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** The image that installers of a release are built on (`spec/outputs-installer.md` §1.1). */
+  async installerBase(version: TalosVersion, arch: Arch, signal?: AbortSignal): Promise<InstallerBase> {
+    await this.#versions.require(version, signal);
+    const { unified, old } = this.#installers;
+    const images = gatesOf(version).unifiedInstaller ? unified : old;
+    return this.#tree(`base installer of ${formatVersion(version)}`, async () => {
+      const { digest, image } = await images.get(version, signal);
+      return installerBase(await this.#source.image(image.repository, digest, arch, signal), signal);
+    });
+  }
+
+  /** A layer of a base installer as a file. */
+  installerLayer(layer: BaseLayer, signal?: AbortSignal): Promise<HeldLayer> {
+    return holdLayer(this.#options.store, layer, signal);
   }
 
   /** Throws `invalid` `ARTIFACT_ARCH_MISSING` when there is none for that architecture. */
