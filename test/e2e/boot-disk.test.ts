@@ -1,40 +1,25 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { runProgram } from '../../src/process/run.ts';
 import type { Arch } from '../../src/talos/arch.ts';
 import { type BootSpec, boot } from '../../src/testing/boot.ts';
 import { createSchematic, download } from '../../src/testing/factory-client.ts';
-import { type FactoryProcess, startFactoryProcess } from '../../src/testing/factory-process.ts';
-import { grubDirectory } from '../../src/testing/grub-directory.ts';
+import type { FactoryProcess } from '../../src/testing/factory-process.ts';
 import type { GuestReport } from '../../src/testing/guest-report.ts';
-import { type SandboxRegistry, startSandboxRegistry } from '../../src/testing/sandbox-registry.ts';
+import { BOOT_TIMEOUT_MS, type BootFactory, startBootFactory } from './boot-factory.ts';
 
 // Disk images that the running factory serves, booted: every bootloader, container and layout.
 
-const TIMEOUT_MS = 240_000;
-
-let sandbox: SandboxRegistry;
+let booted: BootFactory;
 let factory: FactoryProcess;
 let dir: string;
 before(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'boot-disk-test-'));
-  const cache = join(import.meta.dirname, '../../.cache');
-  sandbox = await startSandboxRegistry(cache);
-  factory = await startFactoryProcess({
-    directory: dir,
-    registry: sandbox.registry.host,
-    publicKeyFile: sandbox.release.publicKeyFile,
-    config: { build: { grubDirectory: await grubDirectory(cache) } },
-  });
+  booted = await startBootFactory();
+  ({ factory, dir } = booted);
 });
-after(async () => {
-  await factory?.stop();
-  await sandbox?.registry.close();
-  await rm(dir, { recursive: true, force: true });
-});
+after(() => booted?.[Symbol.asyncDispose]());
 
 interface DiskBoot {
   readonly version: string;
@@ -122,7 +107,7 @@ async function bootDisk(given: DiskBoot): Promise<{ seen: GuestReport; id: strin
   await download(factory.url, `/image/${id}/${version}/${platform}-${arch}.${suffix}`, file);
   const disk = await unpack(file, suffix);
   const medium = { kind: 'disk', ...disk, ...(sectorSize === undefined ? {} : { sectorSize }) } as const;
-  const { report } = await boot({ arch, firmware, medium, timeoutMs: TIMEOUT_MS });
+  const { report } = await boot({ arch, firmware, medium, timeoutMs: BOOT_TIMEOUT_MS });
   for (const path of new Set([file, disk.path])) await rm(path);
   return { seen: report, id };
 }
@@ -183,7 +168,7 @@ describe('disk boots', { concurrency: 2 }, () => {
     const listing = await runProgram({ program: 'mdir', args: ['-/', '-b', '-i', `${path}@@${esp}`, '::'] });
     assert.match(Buffer.from(listing.stdout).toString(), /^::\/dtb\/rockchip\/rk3399-rock-4c-plus\.dtb$/m);
     const medium = { kind: 'disk', path } as const;
-    const { report } = await boot({ arch: 'arm64', firmware: 'aavmf', medium, timeoutMs: TIMEOUT_MS });
+    const { report } = await boot({ arch: 'arm64', firmware: 'aavmf', medium, timeoutMs: BOOT_TIMEOUT_MS });
     assert.deepEqual(report.errors, []);
     assert.equal(report.schematic, id);
     assert.match(report.cmdline, /console=tty0 console=ttyS2,1500000n8/);

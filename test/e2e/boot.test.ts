@@ -1,40 +1,25 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type BootMedium, type BootSpec, boot } from '../../src/testing/boot.ts';
 import { createSchematic, download } from '../../src/testing/factory-client.ts';
-import { type FactoryProcess, startFactoryProcess } from '../../src/testing/factory-process.ts';
-import { grubDirectory } from '../../src/testing/grub-directory.ts';
+import type { FactoryProcess } from '../../src/testing/factory-process.ts';
 import type { GuestReport } from '../../src/testing/guest-report.ts';
 import { noise } from '../../src/testing/sandbox/extensions.ts';
-import { type SandboxRegistry, startSandboxRegistry } from '../../src/testing/sandbox-registry.ts';
+import { BOOT_TIMEOUT_MS, type BootFactory, startBootFactory } from './boot-factory.ts';
 
 // What the running factory serves, booted: the guest prints what it sees, and that is what the schematic asks for.
 
-const TIMEOUT_MS = 240_000;
-
-let sandbox: SandboxRegistry;
+let booted: BootFactory;
 let factory: FactoryProcess;
 let dir: string;
 before(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'boot-test-'));
-  const cache = join(import.meta.dirname, '../../.cache');
-  sandbox = await startSandboxRegistry(cache);
-  factory = await startFactoryProcess({
-    directory: dir,
-    registry: sandbox.registry.host,
-    publicKeyFile: sandbox.release.publicKeyFile,
-    config: { build: { grubDirectory: await grubDirectory(cache) } },
-  });
+  booted = await startBootFactory();
+  ({ factory, dir } = booted);
 });
-after(async () => {
-  await factory?.stop();
-  await sandbox?.registry.close();
-  await rm(dir, { recursive: true, force: true });
-});
+after(() => booted?.[Symbol.asyncDispose]());
 
 const EXTENSIONS = [
   'siderolabs/gvisor',
@@ -81,7 +66,7 @@ async function report(
   firmware: BootSpec['firmware'],
   medium: BootMedium,
 ): Promise<GuestReport> {
-  return (await boot({ arch, firmware, medium, timeoutMs: TIMEOUT_MS })).report;
+  return (await boot({ arch, firmware, medium, timeoutMs: BOOT_TIMEOUT_MS })).report;
 }
 
 const sha256 = (...parts: readonly Uint8Array[]): string =>
