@@ -39,6 +39,7 @@ import { schematicMetrics } from './schematics/metrics.ts';
 import { SchematicStore } from './schematics/store.ts';
 import { verificationPolicy } from './signing/policy.ts';
 import { imageVerifier } from './signing/verifier.ts';
+import { noFacts, openFacts } from './store/facts.ts';
 import { openLocalStore } from './store/local-store.ts';
 import { parseConfiguredVersion, type TalosVersion } from './talos/version.ts';
 
@@ -84,6 +85,7 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
     repositories: (name, insecure) => client.repository(name, { insecure }),
     verifier,
     store,
+    facts: options.dataDir === undefined ? noFacts : await openFacts(join(options.dataDir, 'facts')),
     log,
   });
   const schematics = new SchematicStore(await schematicRepository(config, options, client), {

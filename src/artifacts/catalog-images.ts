@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { RepositoryReader } from '../oci/repository.ts';
+import type { Facts } from '../store/facts.ts';
 import { type TalosVersion, versionTag } from '../talos/version.ts';
 import {
   CATALOG_FILE_LIMIT,
@@ -32,6 +33,7 @@ export interface CatalogImagesOptions {
   readonly extra: { readonly registry: string; readonly repository: RepositoryReader } | undefined;
   /** Milliseconds after which tags are looked at again. */
   readonly interval: number;
+  readonly facts: Facts;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -44,8 +46,8 @@ export class CatalogImages {
   readonly #log: Log;
 
   constructor(options: CatalogImagesOptions) {
-    const { source, trees, home, extra, interval, clock, log } = options;
-    const shared = { source, interval, clock, log };
+    const { source, trees, home, extra, interval, clock, log, facts } = options;
+    const shared = { source, interval, clock, log, facts };
     const extensionReader =
       (from: CatalogHome) =>
       async (image: PulledImage, signal: AbortSignal): Promise<readonly ExtensionRecord[]> => {

@@ -11,6 +11,7 @@ import { signatureKey } from '../signing/public-key.ts';
 import { signBundle, signLegacy } from '../signing/sign.ts';
 import { generateSigningKeyPem, type SigningKey, signingKey } from '../signing/signing-key.ts';
 import { type ImageVerifier, imageVerifier } from '../signing/verifier.ts';
+import { noFacts } from '../store/facts.ts';
 import { type OpenLocalStore, openLocalStore } from '../store/local-store.ts';
 import { parseTalosVersion } from '../talos/version.ts';
 import { type BuiltImage, buildImage, buildLayer } from '../testing/image-builder.ts';
@@ -97,6 +98,7 @@ export async function startUpstream(t: TestContext): Promise<Upstream> {
         repositories: (name, insecure) => client.repository(name, { insecure }),
         verifier: verifierOf(signing),
         store,
+        facts: noFacts,
         log,
         clock: { now: () => upstream.now },
         ...options,

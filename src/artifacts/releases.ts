@@ -5,6 +5,7 @@ import { type Log, silentLog } from '../log.ts';
 import { type Digest, parseRepositoryName, registryHost } from '../oci/names.ts';
 import type { RepositoryReader } from '../oci/repository.ts';
 import type { ImageVerifier } from '../signing/verifier.ts';
+import type { Facts } from '../store/facts.ts';
 import type { LocalStore } from '../store/store.ts';
 import type { Arch } from '../talos/arch.ts';
 import { gatesOf } from '../talos/gates.ts';
@@ -67,6 +68,8 @@ export interface ReleasesOptions {
   readonly repositories: OpenRepository;
   readonly verifier: ImageVerifier;
   readonly store: LocalStore;
+  /** What registries said last, for a start while they are down. */
+  readonly facts: Facts;
   readonly log?: Log;
   readonly clock?: Clock;
 }
@@ -113,7 +116,7 @@ export class Releases {
     this.#trees = new ImageTrees(store);
     const component = (name: string): RepositoryReader =>
       repositories(joinRepository(core.registry, core.namespace, name), core.insecure);
-    const shared = { source: this.#source, interval, clock, log };
+    const shared = { source: this.#source, interval, clock, log, facts: options.facts };
     const imager = component(core.components.imager);
     this.#versions = new VersionList({
       ...versions,

@@ -1,10 +1,12 @@
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { type Digest, parseTag } from '../oci/names.ts';
+import { type Digest, parseDigest, parseTag } from '../oci/names.ts';
 import type { RepositoryReader } from '../oci/repository.ts';
+import type { Facts } from '../store/facts.ts';
 import { type TalosVersion, versionTag } from '../talos/version.ts';
 import { whileFetching } from './errors.ts';
 import { type ImageSource, missingImage, type PulledImage } from './image-source.ts';
+import { lastHeard } from './last-heard.ts';
 import { Refreshed } from './refreshed.ts';
 
 export interface TaggedImagesOptions<T> {
@@ -16,6 +18,8 @@ export interface TaggedImagesOptions<T> {
   readonly interval: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** For a start while the registry is down. */
+  readonly facts: Facts;
 }
 
 export interface TaggedImage<T> {
@@ -24,6 +28,9 @@ export interface TaggedImage<T> {
   readonly image: PulledImage;
   readonly value: T;
 }
+
+/** What is kept of a tag that there is not. */
+const NO_IMAGE = '';
 
 /**
  * The images `v<version>` of one repository, for linux/amd64 (`spec/artifacts.md` §2), and what is made of them. Both
@@ -72,10 +79,19 @@ export class TaggedImages<T> {
     previous: TaggedImage<T> | undefined,
     signal: AbortSignal,
   ): Promise<TaggedImage<T>> {
-    const { source, repository, read } = this.#options;
-    const found = await repository.resolve(parseTag(tag), signal);
-    if (found === undefined) throw missingImage(repository, tag);
-    const { digest } = found;
+    const { source, repository, read, facts, log } = this.#options;
+    const heard = await lastHeard(
+      {
+        facts,
+        key: `tag ${repository.name}:${tag}`,
+        what: `tag ${repository.name}:${tag}`,
+        hasPrevious: previous !== undefined,
+        log,
+      },
+      async () => (await repository.resolve(parseTag(tag), signal))?.digest ?? NO_IMAGE,
+    );
+    if (heard === NO_IMAGE) throw missingImage(repository, tag);
+    const digest = parseDigest(heard);
     if (previous?.digest === digest) return previous;
     const image = await source.image(repository, digest, 'amd64', signal);
     return { digest, image, value: await read(image, signal) };

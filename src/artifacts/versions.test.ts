@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { FactoryError } from '../errors.ts';
 import { silentLog } from '../log.ts';
+import { noFacts } from '../store/facts.ts';
 import { compareVersions, formatVersion, parseTalosVersion, versionTag } from '../talos/version.ts';
 import { selectVersions, VersionList } from './versions.ts';
 
@@ -78,6 +79,7 @@ class Upstream {
     source: 'registry.example.com/siderolabs/imager',
     interval: 900_000,
     clock: { now: () => this.now },
+    facts: noFacts,
     log: { ...silentLog, warn: (message) => void this.warnings.push(message) },
     tags: async () => {
       this.asked++;

@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.ts';
 import { FactoryError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Facts } from '../store/facts.ts';
 import { compareVersions, formatVersion, parseTolerantVersion, type TalosVersion } from '../talos/version.ts';
+import { lastHeard } from './last-heard.ts';
 import { Refreshed } from './refreshed.ts';
 
 export interface VersionRules {
@@ -51,6 +53,8 @@ export interface VersionListOptions extends VersionRules {
   readonly interval: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** For a start while the registry is down. */
+  readonly facts: Facts;
 }
 
 interface Listing {
@@ -72,17 +76,18 @@ export class VersionList {
       clock: options.clock,
       log: options.log,
       timeout: LISTING_TIMEOUT,
-      load: async (_, signal) => {
-        const tags = await options.tags(signal);
-        if (!tags.some((tag) => parseTolerantVersion(tag) !== undefined)) {
-          throw new FactoryError(
-            'unavailable',
-            'VERSIONS_UNAVAILABLE',
-            `no Talos versions found among the tags of ${options.source}`,
-            { retryAfter: 60 },
-          );
-        }
-        const versions = selectVersions(tags, options);
+      load: async (previous, signal) => {
+        const heard = await lastHeard(
+          {
+            facts: options.facts,
+            key: `tags ${options.source}`,
+            what: `the list of Talos versions from ${options.source}`,
+            hasPrevious: previous !== undefined,
+            log: options.log,
+          },
+          async () => JSON.stringify(await listTags(options, signal)),
+        );
+        const versions = selectVersions(JSON.parse(heard) as readonly string[], options);
         return { versions, names: new Set(versions.map(formatVersion)) };
       },
     });
@@ -106,6 +111,17 @@ export class VersionList {
   get known(): boolean {
     return this.#listing.last !== undefined;
   }
+}
+
+async function listTags(options: VersionListOptions, signal: AbortSignal): Promise<readonly string[]> {
+  const tags = await options.tags(signal);
+  if (tags.some((tag) => parseTolerantVersion(tag) !== undefined)) return tags;
+  throw new FactoryError(
+    'unavailable',
+    'VERSIONS_UNAVAILABLE',
+    `no Talos versions found among the tags of ${options.source}`,
+    { retryAfter: 60 },
+  );
 }
 
 export function versionNotAvailable(version: TalosVersion): FactoryError {

@@ -159,7 +159,7 @@ test('after a restart everything is there again', async (t) => {
   assert.ok(resumed.body.equals(before.body.subarray(1000)));
 });
 
-test('after a restart without its registry a factory says what it waits for', async (t) => {
+test('after a restart without its registry what is known is served, and what is not says what it waits for', async (t) => {
   await using sandbox = await sandboxes.start();
   const dataDir = await mkdtemp(join(tmpdir(), 'restart-'));
   t.after(() => rm(dataDir, { recursive: true, force: true }));
@@ -167,23 +167,27 @@ test('after a restart without its registry a factory says what it waits for', as
   const id = await createSchematic(first.url, SCHEMATIC);
   const path = `/image/${id}/${FILE}`;
   const before = await download(first.url, path);
+  const versions = await send(first.url, '/versions');
   await first[Symbol.asyncDispose]();
 
   sandbox.registry.fault({ fault: { kind: 'reset' }, times: Number.POSITIVE_INFINITY });
-  await using second = await startLocalFactory({ sandbox, dataDir, ready: false });
-  assert.equal((await send(second.url, '/readyz')).status, 503);
-  assert.equal((await send(second.url, `/schematics/${id}`)).status, 200, 'schematics need no registry');
-  const answer = await send(second.url, path);
-  assert.equal(answer.status, 503);
-  assert.match(answer.text, new RegExp(`registry ${sandbox.registry.host} cannot be reached`));
-  assert.match(String(answer.headers['retry-after']), /^[1-9][0-9]*$/);
-  sandbox.registry.clearFaults();
-  sandbox.registry.clearCalls();
+  await using second = await startLocalFactory({ sandbox, dataDir });
+  assert.equal((await send(second.url, '/versions')).text, versions.text);
+  assert.equal((await send(second.url, `/schematics/${id}`)).status, 200);
   assert.ok((await download(second.url, path)).body.equals(before.body));
-  assert.deepEqual(
-    sandbox.registry.calls.filter((call) => call.path.includes('/blobs/')),
-    [],
-  );
+
+  const unknown = await send(second.url, `/image/${id}/v1.5.5/kernel-amd64`);
+  assert.equal(unknown.status, 503);
+  assert.match(unknown.text, new RegExp(`registry ${sandbox.registry.host} cannot be reached`));
+  assert.match(String(unknown.headers['retry-after']), /^[1-9][0-9]*$/);
+});
+
+test('a factory that never reached its registry is not ready', async () => {
+  await using sandbox = await sandboxes.start();
+  sandbox.registry.fault({ fault: { kind: 'reset' }, times: Number.POSITIVE_INFINITY });
+  await using factory = await startLocalFactory({ sandbox, ready: false });
+  assert.equal((await send(factory.url, '/readyz')).status, 503);
+  assert.equal((await send(factory.url, '/versions')).status, 503);
 });
 
 test('one data directory belongs to one factory', async () => {
