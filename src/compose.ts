@@ -38,6 +38,7 @@ import type { Repository } from './oci/repository.ts';
 import { schematicMetrics } from './schematics/metrics.ts';
 import { SchematicStore } from './schematics/store.ts';
 import { verificationPolicy } from './signing/policy.ts';
+import type { TufSettings } from './signing/tuf-root.ts';
 import { imageVerifier } from './signing/verifier.ts';
 import { noFacts, openFacts } from './store/facts.ts';
 import { openLocalStore } from './store/local-store.ts';
@@ -66,7 +67,9 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
   collectDefaultMetrics({ register: registry });
 
   const client = opened.use(openRegistryClient(registryOptions(config, env)));
-  const verifier = imageVerifier(await verificationPolicy(config.containerSignature, log));
+  const verifier = imageVerifier(
+    await verificationPolicy(config.containerSignature, tufSettings(options), log),
+  );
   const store = opened.use(
     await openLocalStore({
       directory: await storeDirectory(config, options, opened),
@@ -234,6 +237,16 @@ function registryOptions(config: Config, env: ComposeOptions['env']) {
     },
     refreshInterval: config.artifacts.refreshInterval,
     ...(config.registry.jobs === 0 ? {} : { jobs: config.registry.jobs }),
+  };
+}
+
+/** The variables by which Sigstore's own programs find their TUF repository, and its cache. */
+function tufSettings({ env, dataDir }: ComposeOptions): TufSettings {
+  const home = dataDir === undefined ? join(env.HOME ?? homedir(), '.sigstore/root') : join(dataDir, 'tuf');
+  return {
+    mirror: env.TUF_MIRROR ?? '',
+    cacheDirectory: env.TUF_ROOT || home,
+    rootFile: env.TUF_ROOT_JSON ?? '',
   };
 }
 

@@ -150,7 +150,13 @@ test('the schema has every key of the reference, with its type and default, in i
   const ours = [...fieldsOf(configRoot)].filter(({ field }) => field.origin === 'ours');
   assert.deepEqual(
     ours.map(({ path }) => path.join('.')),
-    ['build.queueLimit', 'build.grubDirectory', 'store.dir', 'store.maxSize'],
+    [
+      'build.queueLimit',
+      'build.grubDirectory',
+      'containerSignature.trustedRootFile',
+      'store.dir',
+      'store.maxSize',
+    ],
   );
 });
 

@@ -97,9 +97,5 @@ test('keys without effect are named when they are set', () => {
     http: { externalURL: 'http://x' },
     artifacts: { schematic: { insecure: true } },
   } as never);
-  assert.deepEqual(keysWithoutEffect(config), [
-    'containerSignature.issuer',
-    'cache.oci.insecure',
-    'secureBoot.enabled',
-  ]);
+  assert.deepEqual(keysWithoutEffect(config), ['cache.oci.insecure', 'secureBoot.enabled']);
 });

@@ -17,12 +17,16 @@ const bundleSchema = z.object({
   dsseEnvelope: envelopeSchema.optional(),
 });
 
-export type Bundle = z.infer<typeof bundleSchema>;
+export interface Bundle extends z.infer<typeof bundleSchema> {
+  /** All of it, for verification by certificate. */
+  readonly json: unknown;
+}
 
 /** `undefined` for what is no bundle, or one older than v0.3. */
 export function parseBundle(bytes: Uint8Array): Bundle | undefined {
-  const bundle = parseJsonBytes(bundleSchema, bytes);
-  return bundle !== undefined && isCurrent(bundle.mediaType) ? bundle : undefined;
+  const json = parseJsonBytes(z.unknown(), bytes);
+  const bundle = bundleSchema.safeParse(json);
+  return bundle.success && isCurrent(bundle.data.mediaType) ? { ...bundle.data, json } : undefined;
 }
 
 /** Both ways of writing the version: `...bundle.v0.3.1+json` and `...bundle+json;version=0.3`. */

@@ -4,7 +4,8 @@ import { type ErrorKind, type ErrorOptions, FactoryError } from '../errors.ts';
 export type SigningCode =
   | 'SIGNATURE_POLICY_INVALID'
   | 'SIGNATURE_KEY_INVALID'
-  | 'SIGNATURE_KEYLESS_UNAVAILABLE'
+  | 'SIGNATURE_TRUSTED_ROOT_INVALID'
+  | 'SIGNATURE_TRUSTED_ROOT_UNAVAILABLE'
   | 'SIGNATURE_MISSING'
   | 'SIGNATURE_INVALID'
   | 'SIGNATURE_SUBJECT_MISSING';
@@ -43,4 +44,13 @@ export function missingSignature(message: string): FactoryError {
 export function refusal(error: unknown): FactoryError {
   if (error instanceof FactoryError && error.kind === 'upstream') return error;
   throw error;
+}
+
+/** Messages of an error and its causes, from the outside in. */
+export function reasons(error: unknown): readonly string[] {
+  const found: string[] = [];
+  for (let at = error; at instanceof Error && found.length < 5; at = at.cause) {
+    if (at.message !== '') found.push(at.message);
+  }
+  return found;
 }

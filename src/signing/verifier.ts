@@ -1,14 +1,16 @@
 import { FactoryError, isAbort, withContext } from '../errors.ts';
 import type { Digest } from '../oci/names.ts';
 import type { RepositoryReader } from '../oci/repository.ts';
-import { signingError } from './errors.ts';
-import { KEYLESS_UNAVAILABLE, policyFingerprint, type VerificationPolicy } from './policy.ts';
-import type { SignatureKey } from './public-key.ts';
+import { keyAuthority, type SignatureAuthority } from './authority.ts';
+import { keylessAuthority } from './keyless.ts';
+import { policyFingerprint, type VerificationPolicy } from './policy.ts';
 import { verifyBundled } from './verify-bundled.ts';
 import { verifyLegacy } from './verify-legacy.ts';
 
 /** How an image was verified, for the log. */
-export type VerificationMethod = 'bundled: public key' | 'legacy: public key' | 'verification disabled';
+export type VerificationMethod =
+  | `${'bundled' | 'legacy'}: ${SignatureAuthority['name']}`
+  | 'verification disabled';
 
 /** Decides whether an image may be used. */
 export interface ImageVerifier {
@@ -22,18 +24,14 @@ export interface ImageVerifier {
 }
 
 export function imageVerifier(policy: VerificationPolicy): ImageVerifier {
+  const authorities = authoritiesOf(policy);
   return {
     fingerprint: policyFingerprint(policy),
     verify: async (repository, digest, signal) => {
       try {
-        switch (policy.type) {
-          case 'disabled':
-            return 'verification disabled';
-          case 'key':
-            return await verifyByKey(repository, digest, policy.key, signal);
-          case 'keyless':
-            throw signingError('not-implemented', 'SIGNATURE_KEYLESS_UNAVAILABLE', KEYLESS_UNAVAILABLE);
-        }
+        return policy.type === 'disabled'
+          ? 'verification disabled'
+          : await verifyBy(authorities, repository, digest, signal);
       } catch (error) {
         if (isAbort(error) || signal?.aborted) throw error;
         throw withContext(`failed to verify image signature for ${repository.name}@${digest}`, error);
@@ -42,24 +40,40 @@ export function imageVerifier(policy: VerificationPolicy): ImageVerifier {
   };
 }
 
-/** Bundle first, then the legacy tag; the first success wins (`spec/artifacts.md` §6.1). */
-async function verifyByKey(
+/** In the order in which they are asked: that of the key needs nothing but the signature. */
+function authoritiesOf(policy: VerificationPolicy): readonly SignatureAuthority[] {
+  switch (policy.type) {
+    case 'disabled':
+      return [];
+    case 'key': {
+      const { key, keyless } = policy;
+      return [keyAuthority(key), ...(keyless === undefined ? [] : [keylessAuthority(keyless)])];
+    }
+    case 'keyless':
+      return [keylessAuthority(policy.keyless)];
+  }
+}
+
+/** For each, bundle first, then the legacy tag; the first success wins (`spec/artifacts.md` §6.1). */
+async function verifyBy(
+  authorities: readonly SignatureAuthority[],
   repository: RepositoryReader,
   digest: Digest,
-  key: SignatureKey,
   signal: AbortSignal | undefined,
 ): Promise<VerificationMethod> {
   const reasons: unknown[] = [];
-  for (const [method, verify] of [
-    ['bundled: public key', verifyBundled],
-    ['legacy: public key', verifyLegacy],
-  ] as const) {
-    try {
-      await verify(repository, digest, key, signal);
-      return method;
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      reasons.push(error);
+  for (const authority of authorities) {
+    for (const [form, verify] of [
+      ['bundled', verifyBundled],
+      ['legacy', verifyLegacy],
+    ] as const) {
+      try {
+        await verify(repository, digest, authority, signal);
+        return `${form}: ${authority.name}`;
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        reasons.push(error);
+      }
     }
   }
   throw joined(reasons);

@@ -2,9 +2,9 @@ import { FactoryError } from '../errors.ts';
 import { parseImage } from '../oci/image.ts';
 import type { Digest } from '../oci/names.ts';
 import type { Descriptor, RawManifest, RepositoryReader } from '../oci/repository.ts';
-import { BUNDLE_MEDIA_TYPE_PREFIX, type Bundle, parseBundle, verifyBundle } from './bundle.ts';
+import type { SignatureAuthority } from './authority.ts';
+import { BUNDLE_MEDIA_TYPE_PREFIX, type Bundle, parseBundle } from './bundle.ts';
 import { missingSignature, refusal } from './errors.ts';
-import type { SignatureKey } from './public-key.ts';
 import { readSmallBlob } from './small-blob.ts';
 
 /** Bytes. A real bundle has 7 KB; larger ones attest other things. */
@@ -19,7 +19,7 @@ const REFERRERS_LIMIT = 256;
 export async function verifyBundled(
   repository: RepositoryReader,
   digest: Digest,
-  key: SignatureKey,
+  authority: SignatureAuthority,
   signal?: AbortSignal,
 ): Promise<void> {
   const referrers = await repository.referrers(digest, undefined, signal);
@@ -28,7 +28,7 @@ export async function verifyBundled(
     try {
       const bundle = await fetchBundle(repository, referrer, signal);
       if (bundle === undefined) continue;
-      verifyBundle(bundle, digest, key);
+      await authority.verifyBundle(bundle, digest);
       return;
     } catch (error) {
       refused = refusal(error);

@@ -2,9 +2,9 @@ import { digestHex } from '../oci/digest.ts';
 import { parseImage } from '../oci/image.ts';
 import { type Digest, parseTag, type Tag } from '../oci/names.ts';
 import type { Descriptor, RepositoryReader } from '../oci/repository.ts';
+import type { SignatureAuthority } from './authority.ts';
 import { base64Bytes } from './encoding.ts';
 import { badSignature, missingSignature, refusal } from './errors.ts';
-import type { SignatureKey } from './public-key.ts';
 import { SIGNATURE_ANNOTATION, SIMPLE_SIGNING_MEDIA_TYPE, signedDigest } from './simple-signing.ts';
 import { readSmallBlob } from './small-blob.ts';
 
@@ -24,7 +24,7 @@ export function signatureTag(digest: Digest): Tag {
 export async function verifyLegacy(
   repository: RepositoryReader,
   digest: Digest,
-  key: SignatureKey,
+  authority: SignatureAuthority,
   signal?: AbortSignal,
 ): Promise<void> {
   const manifest = await repository.manifest(signatureTag(digest), signal);
@@ -37,7 +37,7 @@ export async function verifyLegacy(
     const annotation = layer.annotations?.[SIGNATURE_ANNOTATION];
     if (layer.mediaType !== SIMPLE_SIGNING_MEDIA_TYPE || annotation === undefined) continue;
     try {
-      await verifyLayer(repository, layer, annotation, digest, key, signal);
+      await verifyLayer(repository, layer, annotation, digest, authority, signal);
       return;
     } catch (error) {
       refused = refusal(error);
@@ -51,7 +51,7 @@ async function verifyLayer(
   layer: Descriptor,
   annotation: string,
   digest: Digest,
-  key: SignatureKey,
+  authority: SignatureAuthority,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const signature = base64Bytes.safeParse(annotation);
@@ -59,9 +59,7 @@ async function verifyLayer(
     throw badSignature('the signature tag holds a malformed signature');
   }
   const payload = await readSmallBlob(repository, layer, PAYLOAD_LIMIT, signal);
-  if (!key.verifies(payload, signature.data)) {
-    throw badSignature('image was not signed with the configured key');
-  }
-  // Signed with the right key, but copied here from another image.
+  await authority.verifyLegacy({ payload, signature: signature.data, annotations: layer.annotations ?? {} });
+  // Signed by the right one, but copied here from another image.
   if (signedDigest(payload) !== digest) throw badSignature('signature is of another image');
 }

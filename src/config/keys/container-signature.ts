@@ -4,7 +4,7 @@ export const containerSignature = section('Verification of the signatures of the
   subjectRegExp: text(
     'seed',
     '(@siderolabs\\.com$|^releasemgr-svc@talos-production\\.iam\\.gserviceaccount\\.com$)',
-    'Regular expression that the subject of a keyless signing certificate must match. Empty: no keyless verification.',
+    'Regular expression (Go syntax, may match anywhere) that the subject of a keyless signing certificate must match. Empty: no keyless verification.',
   ),
   issuerRegExp: text(
     'seed',
@@ -21,6 +21,11 @@ export const containerSignature = section('Verification of the signatures of the
     'seed',
     'sha256',
     'Digest algorithm of signatures by that key: `sha224`, `sha256`, `sha384` or `sha512`.',
+  ),
+  trustedRootFile: text(
+    'ours',
+    '',
+    'Sigstore `trusted_root.json` for keyless verification. Empty: that of the TUF repository, fetched when the first keyless signature is met, then once a day, and kept in `$TUF_ROOT`; `$TUF_MIRROR` and `$TUF_ROOT_JSON` (its first root) name another repository than the public one. Set `$NODE_USE_ENV_PROXY` to `1` to fetch it through the proxy.',
   ),
   disabled: flag('seed', 'Accept images without verifying any signature. Not recommended.'),
 });
