@@ -9,6 +9,7 @@ import { bytesBlob, textBlob, zeroBlob } from './bytes.ts';
 import { concatBlobs, placedBlob, sliceBlob } from './compose.ts';
 import { readAll, readRange, sha256, writeBlob } from './consume.ts';
 import { openFileBlob } from './file.ts';
+import { fromPortable, toPortable } from './portable.ts';
 
 /** A composition and the bytes it must have. */
 interface Sample {
@@ -153,4 +154,19 @@ test('extents keep the nature and key of their source', () => {
   const [first, second] = [...concatBlobs([zeroBlob(2), packed]).extents()] as [Extent, Extent];
   assert.equal(first.kind, 'zero');
   assert.ok(second.kind === 'data' && second.source.nature === 'packed' && second.source.key === 'k');
+});
+
+test('a portable blob is the same blob on the other side, and repeated pieces are taken along once', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'blob-'));
+  t.after(() => rm(dir, { recursive: true }));
+  await writeFile(join(dir, 'a'), '0123456789');
+  const piece = bytesBlob(new Uint8Array(1 << 20).fill(7));
+  const repeated = concatBlobs(Array.from({ length: 100 }, () => piece));
+  const file = await openFileBlob(join(dir, 'a'), { offset: 2 });
+  const blob = concatBlobs([file, zeroBlob(5), sliceBlob(repeated, 3, (99 << 20) + 5), textBlob('end')]);
+  const there = fromPortable(structuredClone(await toPortable(blob)));
+  assert.equal(there.size, blob.size);
+  assert.equal(await sha256(there), await sha256(blob));
+  const large = bytesBlob(new Uint8Array(65 << 20));
+  await assert.rejects(toPortable(large), RangeError);
 });
