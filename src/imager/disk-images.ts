@@ -44,7 +44,8 @@ export class DiskImages {
     const { compressors } = this.#parts;
     const blob = await slot(async () => {
       const contained = await containDisk(disk, recipe.container, {
-        identity: recipeKey(recipe, ''),
+        // What is put around a disk does not make it another one.
+        identity: recipeKey({ ...recipe, outer: 'none' }, ''),
         compressors,
         signal,
         ...(recipe.bootloader === 'sd-boot' ? { firmware: 'efi' } : {}),
