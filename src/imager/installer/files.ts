@@ -3,7 +3,9 @@ import type { Blob } from '../../blob/blob.ts';
 import { textBlob } from '../../blob/bytes.ts';
 import { FactoryError } from '../../errors.ts';
 import type { TreeEntry } from '../../formats/tree.ts';
+import type { OptionMap } from '../../schematics/schematic.ts';
 import type { Arch } from '../../talos/arch.ts';
+import { overlayOptionsYaml } from '../overlay/options-yaml.ts';
 import { follow } from '../overlay/tree-links.ts';
 
 /** What an installer writes to the disk's boot partitions. */
@@ -37,14 +39,19 @@ const DEEPEST = 64;
  * and links that lead nowhere are left out (§1.3). Throws `upstream` `OVERLAY_INSTALLER_MISSING`,
  * `OVERLAY_TREE_INVALID`.
  */
-export function overlayEntries(tree: ImageTree, name: string, extraOptions: string): readonly TreeEntry[] {
+export function overlayEntries(tree: ImageTree, name: string, options: OptionMap): readonly TreeEntry[] {
   const installer = follow(tree, `installers/${name}`);
   if (installer?.type !== 'file') {
     throw badOverlay('OVERLAY_INSTALLER_MISSING', `has no installer ${JSON.stringify(name)}`);
   }
   return [
     ...artifactEntries(tree),
-    { type: 'file', path: 'overlay/extra-options', mode: MODE, content: textBlob(extraOptions) },
+    {
+      type: 'file',
+      path: 'overlay/extra-options',
+      mode: MODE,
+      content: textBlob(overlayOptionsYaml(options)),
+    },
     {
       type: 'file',
       path: 'overlay/installers/default',

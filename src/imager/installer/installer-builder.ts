@@ -75,7 +75,7 @@ export class InstallerBuilder {
       this.#sources.installerBase(version, arch, signal),
       recipe.overlay === undefined
         ? Promise.resolve(undefined)
-        : this.#sources.overlayImage(recipe.overlay.image, arch, signal),
+        : this.#sources.overlayImage(recipe.overlay, arch, signal),
     ]);
     if (boot.manifestDigest !== recipe.boot || base.digest !== recipe.base) {
       throw new FactoryError(
@@ -98,7 +98,7 @@ export class InstallerBuilder {
       const content = await installerBoot(recipe, boot, initramfs, signal);
       const layers = [await gzipLayer(bootEntries(arch, content), this.#tools, signal)];
       if (recipe.overlay !== undefined && overlay !== undefined) {
-        const entries = overlayEntries(overlay, recipe.overlay.installer, recipe.overlay.extraOptions);
+        const entries = overlayEntries(overlay, recipe.overlay.name, recipe.overlay.options);
         layers.push(await gzipLayer(entries, this.#tools, signal));
       }
       return layers;

@@ -11,14 +11,14 @@ import { bytesBlob } from '../../blob/bytes.ts';
 import { readAll, writeBlob } from '../../blob/consume.ts';
 import { readPe, sectionContent } from '../../formats/pe.ts';
 import { digestOf } from '../../oci/digest.ts';
-import { parseRepositoryName } from '../../oci/names.ts';
 import { runProgram } from '../../process/run.ts';
 import type { Arch } from '../../talos/arch.ts';
 import { parseTalosVersion } from '../../talos/version.ts';
 import { memoryTree } from '../overlay/memory-tree.testing.ts';
+import type { OverlaySource } from '../recipe.ts';
 import { baseConfig, baseImage, bootImage, layerTools, plainInitramfs, slot } from './installer.testing.ts';
 import { InstallerBuilder } from './installer-builder.ts';
-import type { InstallerOverlay, InstallerRecipe } from './recipe.ts';
+import type { InstallerRecipe } from './recipe.ts';
 
 const UNIFIED = 'v1.13.0';
 const OLD = 'v1.9.5';
@@ -33,7 +33,7 @@ async function released(t: TestContext): Promise<Upstream> {
   return upstream;
 }
 
-async function prepared(upstream: Upstream, tag: string, arch: Arch, overlay?: InstallerOverlay) {
+async function prepared(upstream: Upstream, tag: string, arch: Arch, overlay?: OverlaySource) {
   const releases = await upstream.releases();
   const version = parseTalosVersion(tag);
   const base = await releases.installerBase(version, arch);
@@ -64,14 +64,11 @@ const OVERLAY_TREE = memoryTree({
   'installers/board': 'program',
   'profiles/board.yaml': 'x',
 });
-const OVERLAY: InstallerOverlay = {
-  installer: 'board',
-  image: {
-    name: 'board',
-    repository: parseRepositoryName('registry.example/sbc'),
-    digest: OVERLAY_TREE.digest,
-  },
-  extraOptions: '{}\n',
+const OVERLAY: OverlaySource = {
+  name: 'board',
+  repository: 'registry.example/sbc',
+  digest: OVERLAY_TREE.digest,
+  options: new Map([['a', 'b']]),
 };
 
 /** Members as GNU tar sees them, and the content of each. */
@@ -174,8 +171,8 @@ test('an overlay is a layer of its own, its links are files', async (t) => {
     '-rwx--x--x 0/0 overlay/installers/default',
   ]);
   assert.equal((await member(archive, 'overlay/artifacts/arm64/link.bin')).toString(), 'firmware');
-  assert.equal((await member(archive, 'overlay/extra-options')).toString(), '{}\n');
-  const absent = { ...recipe, overlay: { ...OVERLAY, installer: 'other' } };
+  assert.equal((await member(archive, 'overlay/extra-options')).toString(), 'a: b\n');
+  const absent = { ...recipe, overlay: { ...OVERLAY, name: 'other' } };
   await assert.rejects(builder.build(absent, slot), { code: 'OVERLAY_INSTALLER_MISSING' });
 });
 

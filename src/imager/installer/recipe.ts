@@ -1,8 +1,7 @@
-import type { CatalogImage } from '../../artifacts/releases.ts';
 import type { Digest } from '../../oci/names.ts';
 import type { Arch } from '../../talos/arch.ts';
 import type { TalosVersion } from '../../talos/version.ts';
-import type { ExtensionSource } from '../recipe.ts';
+import type { ExtensionSource, OverlaySource } from '../recipe.ts';
 
 /** What decides the bytes of an installer image for one architecture (`spec/outputs-installer.md` §1). */
 export interface InstallerRecipe {
@@ -16,13 +15,5 @@ export interface InstallerRecipe {
   readonly extensions: readonly ExtensionSource[];
   /** Of the UKI. Releases before 1.10 have none in their installers, and no command line either. */
   readonly commandLine?: string;
-  readonly overlay?: InstallerOverlay;
-}
-
-export interface InstallerOverlay {
-  /** Of the installer in the overlay's image. */
-  readonly installer: string;
-  readonly image: CatalogImage;
-  /** Content of `overlay/extra-options`: `overlayOptionsYaml`. */
-  readonly extraOptions: string;
+  readonly overlay?: OverlaySource;
 }
