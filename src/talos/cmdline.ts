@@ -41,7 +41,7 @@ export function kernelCommandLine(request: CommandLineRequest): string {
   args.append('talos.platform', request.platform);
   args.setAll(platformArgs(request.platform, request.arch, version));
   if (kind === 'iso' && gates.haltIfInstalled) args.append('talos.halt_if_installed', '1');
-  args.setAll(checked(request.overlayArgs));
+  args.setAll(checked(request.overlayArgs, 'overlay'));
   args.appendAll(defaultArgs(version));
   if (secureboot && gates.forcedLockdown) args.append('lockdown', 'confidentiality');
   if ((kind === 'iso' || kind === 'cmdline') && request.meta.length > 0) {
@@ -49,25 +49,30 @@ export function kernelCommandLine(request: CommandLineRequest): string {
   }
   const dropsExtra = (kind === 'installer' || kind === 'uki') && !secureboot && !gates.unifiedInstaller;
   if (!dropsExtra) {
-    args.appendAll(checked(request.extraKernelArgs), { overwrite: OVERWRITE, negation: true });
+    args.appendAll(checked(request.extraKernelArgs, 'customization.extraKernelArgs'), {
+      overwrite: OVERWRITE,
+      negation: true,
+    });
   }
   const line = args.toString();
   const length = Buffer.byteLength(line);
   if (length > MAX_COMMAND_LINE) {
     throw invalid(
       `the kernel command line would be ${length} bytes long, but a kernel takes ${MAX_COMMAND_LINE} at most; ` +
-        'use fewer kernel arguments or META values',
+        'shorten customization.extraKernelArgs or customization.meta',
     );
   }
   return line;
 }
 
 /** A line end would start a new line in boot menus and PXE scripts, a NUL would end the command line. */
-function checked(args: readonly string[]): readonly string[] {
+function checked(args: readonly string[], field: string): readonly string[] {
   for (const [index, arg] of args.entries()) {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     if (/[\0-\x08\n-\x1f\x7f]/.test(arg)) {
-      throw invalid(`kernel argument ${index + 1} has a control character; write one argument an entry`);
+      throw invalid(
+        `${field}: kernel argument ${index + 1} has a control character; write one argument an entry`,
+      );
     }
   }
   return args;

@@ -2,7 +2,7 @@ import type { Blob } from '../../blob/blob.ts';
 import { bytesBlob, zeroBlob } from '../../blob/bytes.ts';
 import { type Placed, placedBlob } from '../../blob/compose.ts';
 import { readAll } from '../../blob/consume.ts';
-import { FactoryError } from '../../errors.ts';
+import { FactoryError, withContext } from '../../errors.ts';
 import { advBytes } from '../../formats/adv.ts';
 import { type GptPartition, type GptTable, gptParts } from '../../formats/gpt.ts';
 import { gatesOf } from '../../talos/gates.ts';
@@ -65,7 +65,7 @@ function content(spec: DiskSpec, partition: GptPartition, size: number, grub: Pl
     case 'BOOT':
       return spec.bootloader === 'sd-boot' ? zeroBlob(size) : bootPartition(spec, size);
     case 'META':
-      return atStart(bytesBlob(advBytes(metaValues(spec))), size);
+      return atStart(bytesBlob(metaBytes(spec)), size);
     case 'STATE':
     case 'EPHEMERAL':
       return zeroBlob(size);
@@ -95,10 +95,14 @@ async function placeGrub(
   );
 }
 
-function metaValues(spec: DiskSpec): readonly { readonly tag: number; readonly value: Uint8Array }[] {
+function metaBytes(spec: DiskSpec): Uint8Array {
   const marked = spec.bootloader === 'dual-boot' && gatesOf(spec.version).sdBootForUefi;
   const values = marked ? [...spec.meta, { key: META_BOOTLOADER, value: 'dual-boot' }] : spec.meta;
-  return values.map(({ key, value }) => ({ tag: key, value: Buffer.from(value) }));
+  try {
+    return advBytes(values.map(({ key, value }) => ({ tag: key, value: Buffer.from(value) })));
+  } catch (error) {
+    throw withContext('customization.meta', error);
+  }
 }
 
 function atStart(blob: Blob, size: number): Blob {
