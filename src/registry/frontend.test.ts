@@ -84,6 +84,23 @@ test('the factory signs what it publishes, and serves signature and key', async 
   });
   const verifier = imageVerifier({ type: 'key', key: signatureKey(pem, 'sha256') });
   assert.equal(await verifier.verify(image, digest), 'legacy: public key');
+
+  // And by a program that knows nothing of images.
+  const directory = await scratch(t);
+  const { text } = await server.request('GET', `${IMAGE}/manifests/${digest.replace(':', '-')}.sig`);
+  const [layer] = JSON.parse(text).layers;
+  const payload = (await server.request('GET', `${IMAGE}/blobs/${layer.digest}`)).text;
+  assert.equal(JSON.parse(payload).critical.image['docker-manifest-digest'], digest);
+  await writeFile(join(directory, 'payload'), payload);
+  await writeFile(
+    join(directory, 'signature'),
+    Buffer.from(layer.annotations['dev.cosignproject.cosign/signature'], 'base64'),
+  );
+  await writeFile(join(directory, 'key.pem'), pem);
+  const names = ['-verify', 'key.pem', '-signature', 'signature', 'payload'];
+  const args = names.map((name) => (name.startsWith('-') ? name : join(directory, name)));
+  const { stdout } = await runProgram({ program: 'openssl', args: ['dgst', '-sha256', ...args] });
+  assert.equal(Buffer.from(stdout).toString(), 'Verified OK\n');
 });
 
 test('what is answered of a manifest', async (t) => {

@@ -198,9 +198,12 @@ class Frontend {
     absent: () => Error,
     signal: AbortSignal,
   ): Promise<Result> {
+    // Asked for first: it may be over when the repository has answered.
+    const arrival = this.#images.arrival(place.path, signal);
     const result = await read();
     if (result !== undefined) return result;
-    if (!(await this.#images.arrival(place.path, signal))) throw absent();
+    if (arrival === undefined) throw absent();
+    await arrival;
     return found(await read(), absent);
   }
 

@@ -115,11 +115,15 @@ export class InstallerImages {
     return raw;
   }
 
-  /** Waits for what is being published below a path; false when nothing is. Throws what publishing throws. */
-  async arrival(path: string, signal: AbortSignal): Promise<boolean> {
-    const running = [...(this.#running.get(path)?.values() ?? [])];
-    await orAborted(Promise.all(running.map(({ published }) => published)), signal);
-    return running.length > 0;
+  /** The end of what is being published below a path; `undefined` when nothing is. Throws what publishing throws. */
+  arrival(path: string, signal: AbortSignal): Promise<unknown> | undefined {
+    const running = this.#running.get(path);
+    if (running === undefined) return undefined;
+    const all = [...running.values()].map(({ published }) => published);
+    const arrival = orAborted(Promise.all(all), signal);
+    // Who asks may have no need of it.
+    arrival.catch(() => {});
+    return arrival;
   }
 
   async #lookup(
@@ -132,9 +136,13 @@ export class InstallerImages {
     if (running !== undefined) return running;
     const name = `${place.path}:${tag}`;
     const known = this.#verified.get(name) ?? (await this.#signed(place.path, tag, signal));
-    if (known === undefined) return this.#start(place, version, tag);
-    this.#verified.set(name, known, { noUpdateTTL: true });
-    return { descriptor: known };
+    if (known !== undefined) {
+      this.#verified.set(name, known, { noUpdateTTL: true });
+      return { descriptor: known };
+    }
+    // It may have been published while the repository was asked.
+    const meanwhile = this.#verified.get(name);
+    return meanwhile === undefined ? this.#start(place, version, tag) : { descriptor: meanwhile };
   }
 
   /** What the tag denotes in the repository, if we have signed it. */

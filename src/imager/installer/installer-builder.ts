@@ -9,6 +9,7 @@ import { gatesOf } from '../../talos/gates.ts';
 import { type TalosVersion, versionTag } from '../../talos/version.ts';
 import type { ComposedAsset, Slot } from '../imager.ts';
 import type { InitramfsBuilder } from '../initramfs-builder.ts';
+import { requireBootFile } from '../release-files.ts';
 import type { BootFiles, Sources } from '../sources.ts';
 import { composeUki } from '../uki.ts';
 import { installerArchive } from './archive.ts';
@@ -132,23 +133,14 @@ async function installerBoot(
     {
       version,
       kind: 'installer',
-      stub: required(boot.sdStub, 'systemd-stub'),
+      stub: requireBootFile(boot.sdStub, 'systemd-stub'),
       kernel: boot.kernel,
       initramfs,
       cmdline: commandLine,
     },
     signal,
   );
-  return { kind: 'uki', systemdBoot: required(boot.sdBoot, 'systemd-boot'), uki };
-}
-
-function required(file: Blob | undefined, name: string): Blob {
-  if (file !== undefined) return file;
-  throw new FactoryError(
-    'upstream',
-    'BOOT_FILE_MISSING',
-    `the release has no ${name}, which this asset needs`,
-  );
+  return { kind: 'uki', systemdBoot: requireBootFile(boot.sdBoot, 'systemd-boot'), uki };
 }
 
 /** All results, those that pin something in the stack; when one fails, the others are waited for and let go. */
