@@ -16,6 +16,7 @@ import { signBundle, signLegacy } from '../signing/sign.ts';
 import { generateSigningKeyPem, signingKey } from '../signing/signing-key.ts';
 import { imageVerifier } from '../signing/verifier.ts';
 import { parseTalosVersion } from '../talos/version.ts';
+import { startDebianRegistry } from '../testing/debian-registry.ts';
 import { BASE, type Frontend, SCHEMATIC, sampleImage, startFrontend } from './frontend.testing.ts';
 
 const IMAGE = `/v2/metal-installer/${SCHEMATIC}`;
@@ -290,6 +291,29 @@ test('an image that was published is not built again, by any factory with the ke
   await first.server.request('GET', `${IMAGE}/blobs/${ABSENT}`);
   assert.equal((await second.server.request('GET', `${IMAGE}/manifests/${TAG}`)).status, 200);
   assert.deepEqual(second.built, []);
+});
+
+test('images are published to a registry that nobody here wrote, and served from there', async (t) => {
+  const debian = await startDebianRegistry();
+  t.after(() => debian.stop());
+  const client = openRegistryClient({ credentials: { env: {} } });
+  t.after(() => client.close());
+  const repository = (path: string) =>
+    client.repository(parseRepositoryName(`${debian.host}/${BASE}/${path}`));
+  const { index } = await sampleIndex();
+  for (const external of [undefined, { registry: debian.host, path: BASE, insecure: false }]) {
+    const { host, server } = await startFrontend(t, {
+      parts: { repository, ...(external === undefined ? {} : { external }) },
+    });
+    const image = `docker://${host}/metal-installer/${SCHEMATIC}:${TAG}`;
+    const target = join(await scratch(t), 'copy');
+    await skopeo(t, 'copy', '--all', '--src-tls-verify=false', image, `dir:${target}`);
+    assert.equal(digestOf(await readFile(join(target, 'manifest.json'))), index.descriptor.digest);
+    const referrers = await server.request('GET', `${IMAGE}/referrers/${index.descriptor.digest}`);
+    assert.deepEqual(JSON.parse(referrers.text).manifests, []);
+  }
+  const there = repository(`metal-installer/${SCHEMATIC}`);
+  assert.equal((await there.resolve(parseTag(TAG)))?.digest, index.descriptor.digest);
 });
 
 test('a publication that fails leaves no tag, is answered with its reason, and is tried again', async (t) => {
