@@ -9,6 +9,7 @@ import { gatesOf } from '../../talos/gates.ts';
 import { type TalosVersion, versionTag } from '../../talos/version.ts';
 import type { ComposedAsset, Slot } from '../imager.ts';
 import type { InitramfsBuilder } from '../initramfs-builder.ts';
+import type { InitramfsRecipe } from '../recipe.ts';
 import { requireBootFile } from '../release-files.ts';
 import type { BootFiles, Sources } from '../sources.ts';
 import { composeUki } from '../uki.ts';
@@ -25,16 +26,18 @@ export interface InstallerSources extends Sources {
   installerLayer(layer: BaseLayer, signal?: AbortSignal): Promise<HeldLayer>;
 }
 
+export type InstallerInitramfs = Pick<InitramfsBuilder, 'prepare' | 'build'>;
+
 /** An installer image whose own layers are pieces that stay until it is disposed. */
 export interface BuiltInstaller extends InstallerImage, Disposable {}
 
 /** Builds installer images: the layers of the base by reference, and what the schematic adds. */
 export class InstallerBuilder {
   readonly #sources: InstallerSources;
-  readonly #initramfs: Pick<InitramfsBuilder, 'build'>;
+  readonly #initramfs: InstallerInitramfs;
   readonly #tools: LayerTools;
 
-  constructor(sources: InstallerSources, initramfs: Pick<InitramfsBuilder, 'build'>, tools: LayerTools) {
+  constructor(sources: InstallerSources, initramfs: InstallerInitramfs, tools: LayerTools) {
     this.#sources = sources;
     this.#initramfs = initramfs;
     this.#tools = tools;
@@ -71,13 +74,7 @@ export class InstallerBuilder {
   async #build(recipe: InstallerRecipe, slot: Slot, signal: AbortSignal | undefined) {
     const { version, arch } = recipe;
     using stack = new DisposableStack();
-    const [boot, base, overlay] = await allOf(stack, [
-      this.#sources.bootFiles(version, arch, signal),
-      this.#sources.installerBase(version, arch, signal),
-      recipe.overlay === undefined
-        ? Promise.resolve(undefined)
-        : this.#sources.overlayImage(recipe.overlay, arch, signal),
-    ]);
+    const { boot, base, overlay, initramfs: parts } = await this.#obtain(recipe, stack, slot, signal);
     if (boot.manifestDigest !== recipe.boot || base.digest !== recipe.base) {
       throw new FactoryError(
         'unavailable',
@@ -86,27 +83,54 @@ export class InstallerBuilder {
         { retryAfter: 1 },
       );
     }
-    const { extensions } = recipe;
-    const initramfs = stack.use(
-      await this.#initramfs.build(
-        { kind: 'initramfs', version, arch, boot: recipe.boot, extensions },
-        boot,
-        slot,
-        signal,
-      ),
-    ).blob;
+    const initramfs = stack.use(await this.#initramfs.build(parts, boot, slot, signal)).blob;
     const own = await slot(async () => {
       const content = await installerBoot(recipe, boot, initramfs, signal);
-      const layers = [await gzipLayer(bootEntries(arch, content), this.#tools, signal)];
+      const layers = [bootEntries(arch, content)];
       if (recipe.overlay !== undefined && overlay !== undefined) {
-        const entries = overlayEntries(overlay, recipe.overlay.name, recipe.overlay.options);
-        layers.push(await gzipLayer(entries, this.#tools, signal));
+        layers.push(overlayEntries(overlay, recipe.overlay.name, recipe.overlay.options));
       }
-      return layers;
+      return Promise.all(layers.map((entries) => gzipLayer(entries, this.#tools, signal)));
     });
     const image = installerImage(arch, base.config, [...keptLayers(base), ...own]);
     return { image, base, stack: stack.move() };
   }
+
+  /** Fetches what is needed, and makes the pieces of extensions meanwhile; `stack` holds it. */
+  async #obtain(
+    recipe: InstallerRecipe,
+    stack: DisposableStack,
+    slot: Slot,
+    signal: AbortSignal | undefined,
+  ) {
+    const { version, arch, boot: digest, extensions, overlay } = recipe;
+    const initramfs: InitramfsRecipe = { kind: 'initramfs', version, arch, boot: digest, extensions };
+    const failure = new AbortController();
+    const both = signal === undefined ? failure.signal : AbortSignal.any([signal, failure.signal]);
+    // When one fails the others need not go on; they are waited for, because none may leave anything held behind.
+    const first = async <T>(work: Promise<T>): Promise<T> => {
+      try {
+        return await work;
+      } catch (error) {
+        failure.abort(error);
+        throw error;
+      }
+    };
+    const held = async <T extends Disposable>(work: Promise<T>): Promise<T> => stack.use(await work);
+    const [boot, base, tree] = await Promise.allSettled([
+      first(held(this.#sources.bootFiles(version, arch, both))),
+      first(this.#sources.installerBase(version, arch, both)),
+      overlay === undefined ? undefined : first(held(this.#sources.overlayImage(overlay, arch, both))),
+      first(held(this.#initramfs.prepare(initramfs, slot, both))),
+    ]);
+    failure.signal.throwIfAborted();
+    return { boot: settledValue(boot), base: settledValue(base), overlay: settledValue(tree), initramfs };
+  }
+}
+
+function settledValue<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === 'rejected') throw result.reason;
+  return result.value;
 }
 
 /** The second of two layers holds the stock boot files, which ours replace (`spec/outputs-installer.md` §1.2). */
@@ -141,22 +165,4 @@ async function installerBoot(
     signal,
   );
   return { kind: 'uki', systemdBoot: requireBootFile(boot.sdBoot, 'systemd-boot'), uki };
-}
-
-/** All results, those that pin something in the stack; when one fails, the others are waited for and let go. */
-async function allOf(
-  stack: DisposableStack,
-  [boot, base, overlay]: readonly [
-    Promise<BootFiles>,
-    Promise<InstallerBase>,
-    Promise<ImageTree | undefined>,
-  ],
-): Promise<readonly [BootFiles, InstallerBase, ImageTree | undefined]> {
-  const settled = await Promise.allSettled([
-    boot.then((held) => stack.use(held)),
-    base,
-    overlay.then((held) => (held === undefined ? undefined : stack.use(held))),
-  ] as const);
-  for (const result of settled) if (result.status === 'rejected') throw result.reason;
-  return Promise.all([boot, base, overlay]);
 }

@@ -54,7 +54,7 @@ async function prepared(upstream: Upstream, tag: string, arch: Arch, overlay?: O
     installerLayer: releases.installerLayer.bind(releases),
     overlayImage: async (): Promise<ImageTree> => OVERLAY_TREE,
   };
-  return { recipe, base, builder: new InstallerBuilder(sources, plainInitramfs, layerTools()) };
+  return { recipe, base, sources, builder: new InstallerBuilder(sources, plainInitramfs, layerTools()) };
 }
 
 const OVERLAY_TREE = memoryTree({
@@ -209,4 +209,36 @@ test('a release that was published again is not mixed with the old one', async (
   const { recipe, builder } = await prepared(await released(t), UNIFIED, 'amd64');
   const other = { ...recipe, base: digestOf(Buffer.from('other')) };
   await assert.rejects(builder.build(other, slot), { kind: 'unavailable', code: 'RELEASE_CHANGED' });
+});
+
+test('what was obtained is let go when something else fails', async (t) => {
+  const { recipe, sources } = await prepared(await released(t), UNIFIED, 'amd64', OVERLAY);
+  let held = 0;
+  let all = 0;
+  const counted = <T extends Disposable>(one: T): T => {
+    held++;
+    all++;
+    return {
+      ...one,
+      [Symbol.dispose]: () => {
+        held--;
+        one[Symbol.dispose]();
+      },
+    };
+  };
+  const failing = new InstallerBuilder(
+    {
+      ...sources,
+      bootFiles: async (...args) => counted(await sources.bootFiles(...args)),
+      overlayImage: async () => counted(OVERLAY_TREE),
+      installerBase: async () => Promise.reject(new Error('no base')),
+    },
+    { ...plainInitramfs, prepare: async () => counted({ [Symbol.dispose]: () => {} }) },
+    layerTools(),
+  );
+  for (const build of [failing.build.bind(failing), failing.archive.bind(failing)]) {
+    await assert.rejects(build(recipe, slot), { message: 'no base' });
+    assert.equal(held, 0);
+  }
+  assert.ok(all >= 4, 'something was held');
 });

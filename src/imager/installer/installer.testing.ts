@@ -7,9 +7,9 @@ import { type BuiltImage, buildImage, buildIndex, buildLayer } from '../../testi
 import { file } from '../../testing/tar-archive.ts';
 import { diskCompressors } from '../encoders/compressors.ts';
 import type { Slot } from '../imager.ts';
-import type { InitramfsBuilder } from '../initramfs-builder.ts';
 import type { TaskRunner } from '../task-runner.ts';
 import { tasks } from '../tasks/registry.ts';
+import type { InstallerInitramfs } from './installer-builder.ts';
 import type { LayerTools } from './layer.ts';
 
 /** Runs tasks right here. */
@@ -24,7 +24,8 @@ export const layerTools = (): LayerTools => ({ compressors: diskCompressors(), t
 export const slot: Slot = (work) => work();
 
 /** The initramfs of the release with the names of its extensions behind it. */
-export const plainInitramfs: Pick<InitramfsBuilder, 'build'> = {
+export const plainInitramfs: InstallerInitramfs = {
+  prepare: async () => ({ [Symbol.dispose]: () => {} }),
   build: async ({ extensions }, boot) => ({
     blob: concatBlobs([boot.initramfs, bytesBlob(Buffer.from(JSON.stringify(extensions)))]),
     [Symbol.dispose]: () => {},
