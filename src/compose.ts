@@ -12,6 +12,7 @@ import { BuildQueue } from './builds/queue.ts';
 import { WorkerPool } from './builds/workers.ts';
 import type { ComposeOptions, Factory } from './cli/factory.ts';
 import { systemClock } from './clock.ts';
+import { installerRegistry } from './compose-registry.ts';
 import { repositoriesAtDefault, repositoryName } from './config/repositories.ts';
 import type { Config } from './config/schema.ts';
 import { externalUrls } from './http/external-urls.ts';
@@ -25,6 +26,7 @@ import type { GrubModules } from './imager/grub.ts';
 import { GrubImages } from './imager/grub-images.ts';
 import { Imager } from './imager/imager.ts';
 import { InitramfsBuilder } from './imager/initramfs-builder.ts';
+import { InstallerBuilder } from './imager/installer/installer-builder.ts';
 import { ModulesDep } from './imager/modules-dep.ts';
 import { builderArch } from './imager/overlay/builder-arch.ts';
 import { OverlayInstaller } from './imager/overlay/overlay-installer.ts';
@@ -32,9 +34,10 @@ import { Overlays } from './imager/overlay/overlays.ts';
 import type { ImagerTasks } from './imager/tasks/registry.ts';
 import { toolchainFingerprint } from './imager/toolchain.ts';
 import type { Log } from './log.ts';
-import { openLayout } from './oci/layout.ts';
+import { type Layout, openLayout } from './oci/layout.ts';
 import { openRegistryClient, type RegistryClient } from './oci/registry-client.ts';
 import type { Repository } from './oci/repository.ts';
+import { openSigningKey } from './registry/signing-key-file.ts';
 import { schematicMetrics } from './schematics/metrics.ts';
 import { SchematicStore } from './schematics/store.ts';
 import { verificationPolicy } from './signing/policy.ts';
@@ -91,7 +94,8 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
     facts: options.dataDir === undefined ? noFacts : await openFacts(join(options.dataDir, 'facts')),
     log,
   });
-  const schematics = new SchematicStore(await schematicRepository(config, options, client), {
+  const layout = options.dataDir === undefined ? undefined : await embeddedLayout(options.dataDir);
+  const schematics = new SchematicStore(schematicRepository(config, layout, client), {
     capacity: config.cache.schematic.capacity,
     negativeTtl: config.cache.schematic.negativeTTL,
     metrics: schematicMetrics(registry),
@@ -109,15 +113,14 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
   const toolchain = await toolchainFingerprint(modules);
   const overlays = new Overlays(releases, new OverlayInstaller({ store, arch: builderArch(), log }));
   const grub = new GrubImages({ modules, store });
-  const imager = new Imager({
-    sources: releases,
-    initramfs: new InitramfsBuilder(
-      new ExtensionPieces(store, releases, workers, toolchain),
-      new ModulesDep(store, workers, toolchain),
-    ),
-    grub,
-    disks: new DiskImages({ grub, overlays, compressors: diskCompressors() }),
-  });
+  const initramfs = new InitramfsBuilder(
+    new ExtensionPieces(store, releases, workers, toolchain),
+    new ModulesDep(store, workers, toolchain),
+  );
+  const compressors = diskCompressors();
+  const disks = new DiskImages({ grub, overlays, compressors });
+  const installers = new InstallerBuilder(releases, initramfs, { compressors, tasks: workers });
+  const imager = new Imager({ sources: releases, initramfs, grub, disks, installers });
   const queue = new BuildQueue({
     slots: config.build.maxConcurrency,
     limit: config.build.queueLimit,
@@ -138,8 +141,27 @@ export async function composeFactory(config: Config, options: ComposeOptions): P
   const resolver = new Resolver(releases, overlays, config.http.externalURL);
   const assets = new Assets({ schematics, resolver, imager, builder, tasks: workers, metrics, toolchain });
 
+  const signer = await openSigningKey({ path: config.cache.signingKeyPath, dataDir: options.dataDir });
+  const routes =
+    signer === undefined
+      ? []
+      : installerRegistry({
+          config,
+          options,
+          client,
+          layout,
+          releases,
+          schematics,
+          resolver,
+          installers,
+          queue,
+          toolchain,
+          signer,
+          opened,
+        });
   const server = await createServer({
-    services: services(schematics, assets, releases),
+    services: services(schematics, assets, releases, signer?.publicKeyPem),
+    routes,
     urls: externalUrls(
       new URL(config.http.externalURL),
       config.http.externalPXEURL === '' ? undefined : new URL(config.http.externalPXEURL),
@@ -209,7 +231,12 @@ class ComposedFactory implements Factory {
   }
 }
 
-function services(schematics: SchematicStore, assets: Assets, releases: Releases): Services {
+function services(
+  schematics: SchematicStore,
+  assets: Assets,
+  releases: Releases,
+  cosignPublicKey: string | undefined,
+): Services {
   return {
     schematics: {
       create: (body, signal) => schematics.create(body, signal),
@@ -217,7 +244,7 @@ function services(schematics: SchematicStore, assets: Assets, releases: Releases
     },
     assets,
     releases,
-    keys: { secureBootCertificate: async () => undefined, cosignPublicKey: async () => undefined },
+    keys: { secureBootCertificate: async () => undefined, cosignPublicKey: async () => cosignPublicKey },
     ready: () =>
       releases.known ? { ready: true } : { ready: false, reason: 'Talos versions have not been listed yet' },
   };
@@ -276,19 +303,17 @@ async function sweepTemporary(directory: string): Promise<void> {
 }
 
 /** Embedded in the data directory unless the configuration names another one. */
-async function schematicRepository(
-  config: Config,
-  options: ComposeOptions,
-  client: RegistryClient,
-): Promise<Repository> {
+function schematicRepository(config: Config, layout: Layout | undefined, client: RegistryClient): Repository {
   const { schematic } = config.artifacts;
   const name = repositoryName(schematic);
-  if (options.dataDir === undefined || !repositoriesAtDefault(config).schematic) {
-    return client.repository(name, { insecure: schematic.insecure });
-  }
-  const root = join(options.dataDir, 'oci');
+  if (layout !== undefined && repositoriesAtDefault(config).schematic) return layout.repository(name);
+  return client.repository(name, { insecure: schematic.insecure });
+}
+
+async function embeddedLayout(dataDir: string): Promise<Layout> {
+  const root = join(dataDir, 'oci');
   await mkdir(root, { recursive: true });
-  return (await openLayout(root)).repository(name);
+  return openLayout(root);
 }
 
 /** The platforms that there are modules of. */

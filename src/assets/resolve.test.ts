@@ -10,6 +10,7 @@ import { formatVersion, parseTalosVersion } from '../talos/version.ts';
 import { parseAssetPath } from './request.ts';
 import { type Catalogs, type OverlayDescriber, Resolver } from './resolve.ts';
 
+const BASE = parseDigest(`sha256:${'c'.repeat(64)}`);
 const BOOT = parseDigest(`sha256:${'b'.repeat(64)}`);
 const TOOLS = 'tools';
 
@@ -33,6 +34,7 @@ function catalogs(registry?: string): Catalogs {
       }
     },
     bootDigest: async () => BOOT,
+    installerBase: async () => ({ digest: BASE }),
     selectOverlay: async (version, name): Promise<OverlayRecord> => {
       if (name === 'rpi_generic') {
         const { ref, repository, digest } = record('siderolabs/sbc-raspberrypi', 'e', registry);
@@ -173,10 +175,20 @@ test('what cannot be made says why', async () => {
   }
 });
 
-test('what is not made yet says so, before any registry is asked', async () => {
-  for (const path of ['installer-amd64.tar', 'aws-installer-arm64.tar']) {
-    await assert.rejects(resolve(path, 'v1.99.0'), { kind: 'not-implemented' }, path);
-  }
+test('installers have a command line of their own from 1.10, and META nowhere', async () => {
+  const meta = 'customization: {meta: [{key: 12, value: x}], extraKernelArgs: [mine]}';
+  const old = await resolve('installer-amd64.tar', 'v1.9.5', meta);
+  assert.ok(old.kind === 'installer');
+  assert.equal(old.commandLine, undefined);
+  const recipe = await resolve('aws-installer-arm64.tar', 'v1.13.0', meta);
+  assert.ok(recipe.kind === 'installer');
+  assert.deepEqual([recipe.base, recipe.boot, recipe.arch], [BASE, BOOT, 'arm64']);
+  assert.match(recipe.commandLine ?? '', /^talos.platform=aws .* mine$/);
+  assert.doesNotMatch(recipe.commandLine ?? '', /talos.environment/);
+  const board = await resolve('installer-arm64.tar', 'v1.13.0', OVERLAY);
+  assert.ok(board.kind === 'installer');
+  assert.equal(board.overlay?.name, 'rpi_generic');
+  assert.notEqual(recipeKey(board, TOOLS), recipeKey({ ...board, base: BOOT }, TOOLS));
 });
 
 test('kernels and command lines leave extensions and machine configuration alone', async () => {

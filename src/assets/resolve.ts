@@ -19,6 +19,12 @@ export interface Catalogs {
   bootDigest(version: TalosVersion, signal?: AbortSignal): Promise<Digest>;
   /** By name or its alias; throws `invalid` with close names when there is none. */
   selectExtension(version: TalosVersion, name: string, signal?: AbortSignal): Promise<ExtensionRecord>;
+  /** The image that installers are built on. */
+  installerBase(
+    version: TalosVersion,
+    arch: Arch,
+    signal?: AbortSignal,
+  ): Promise<{ readonly digest: Digest }>;
   selectOverlay(version: TalosVersion, name: string, signal?: AbortSignal): Promise<OverlayRecord>;
 }
 
@@ -54,7 +60,7 @@ export class Resolver {
 
   /**
    * Throws `invalid` for combinations that cannot be, `not-found` for versions that are not offered,
-   * `not-implemented` for what this build does not make, `upstream` and `unavailable` for registry trouble.
+   * `upstream` and `unavailable` for registry trouble.
    */
   async resolve(wanted: ResolveRequest, signal?: AbortSignal): Promise<Recipe> {
     const { request, version } = wanted;
@@ -96,8 +102,19 @@ export class Resolver {
           container: request.format,
           outer: request.compression,
         };
-      default:
-        throw notImplemented(request.kind);
+      case 'installer': {
+        const { digest: base } = await this.#catalogs.installerBase(version, request.arch, signal);
+        return {
+          kind: 'installer',
+          ...release,
+          base,
+          extensions,
+          ...(gates.unifiedInstaller
+            ? { commandLine: commandLine(wanted, request, 'installer', overlay) }
+            : {}),
+          ...(overlay === undefined ? {} : { overlay: overlay.source }),
+        };
+      }
     }
   }
 
@@ -156,7 +173,6 @@ function refuse(request: AssetRequest, schematic: Schematic, gates: Gates, tag: 
   }
   if (request.kind === 'uki' && !gates.uki)
     throw invalid('UKI output is not supported in this Talos version');
-  if (request.kind === 'installer') throw notImplemented(request.kind);
   if (request.kind === 'image') refuseImage(request, schematic, gates, tag);
 }
 
@@ -243,12 +259,4 @@ async function explained<T>(step: string, work: Promise<T>): Promise<T> {
 
 function invalid(message: string): FactoryError {
   return new FactoryError('invalid', 'PROFILE_INVALID', `${SCHEMATIC}: ${message}`);
-}
-
-function notImplemented(what: string): FactoryError {
-  return new FactoryError(
-    'not-implemented',
-    'NOT_IMPLEMENTED',
-    `this factory does not make ${what} assets yet`,
-  );
 }

@@ -7,12 +7,10 @@ import { type Config, configRoot, defaultConfig, fieldsOf, valueAt } from './sch
  */
 const NOT_YET: readonly string[] = [
   'cache.oci',
-  'cache.signingKeyPath',
   'cache.gsa',
   'cache.cdn',
   'cache.s3',
   'secureBoot',
-  'artifacts.installer',
   'authentication',
   'enterprise',
   'registry.debug',

@@ -5,9 +5,10 @@ import { versionTag } from '../talos/version.ts';
 import type { DiskImages } from './disk-images.ts';
 import type { GrubImages } from './grub-images.ts';
 import type { InitramfsBuilder } from './initramfs-builder.ts';
+import type { InstallerBuilder } from './installer/installer-builder.ts';
 import { composeIso } from './iso.ts';
 import { selectIsoKind } from './iso-kind.ts';
-import type { CommandLineRecipe, ComposedRecipe, IsoRecipe, Recipe } from './recipe.ts';
+import type { ComposedRecipe, IsoRecipe, KernelRecipe, Recipe } from './recipe.ts';
 import { requireBootFile, ukiSpec } from './release-files.ts';
 import type { BootFiles, Sources } from './sources.ts';
 import { composeUki } from './uki.ts';
@@ -28,6 +29,7 @@ export interface ImagerParts {
   readonly initramfs: InitramfsBuilder;
   readonly grub: GrubImages;
   readonly disks: DiskImages;
+  readonly installers: InstallerBuilder;
 }
 
 /** Makes recipes into blobs. */
@@ -36,16 +38,19 @@ export class Imager {
   readonly #initramfs: InitramfsBuilder;
   readonly #grub: GrubImages;
   readonly #disks: DiskImages;
+  readonly #installers: InstallerBuilder;
 
-  constructor({ sources, initramfs, grub, disks }: ImagerParts) {
+  constructor({ sources, initramfs, grub, disks, installers }: ImagerParts) {
     this.#sources = sources;
     this.#initramfs = initramfs;
     this.#grub = grub;
     this.#disks = disks;
+    this.#installers = installers;
   }
 
   async build(recipe: Recipe, slot: Slot, signal?: AbortSignal): Promise<ComposedAsset> {
     if (recipe.kind === 'cmdline') return asset(textBlob(recipe.commandLine), new DisposableStack());
+    if (recipe.kind === 'installer') return await this.#installers.archive(recipe, slot, signal);
     using stack = new DisposableStack();
     const boot = await this.#obtain(recipe, stack, slot, signal);
     if (boot.manifestDigest !== recipe.boot) {
@@ -63,7 +68,7 @@ export class Imager {
 
   /** Fetches the boot files, and makes the pieces of extensions meanwhile; `stack` holds both. */
   async #obtain(
-    recipe: Exclude<Recipe, CommandLineRecipe>,
+    recipe: KernelRecipe | ComposedRecipe,
     stack: DisposableStack,
     slot: Slot,
     signal: AbortSignal | undefined,

@@ -7,6 +7,7 @@ import type { MetaValue } from '../talos/meta.ts';
 import type { TalosVersion } from '../talos/version.ts';
 import { versionTag } from '../talos/version.ts';
 import type { DiskContainer, OuterFormat } from './encoders/formats.ts';
+import type { InstallerRecipe } from './installer/recipe.ts';
 import { overlayOptionsYaml } from './overlay/options-yaml.ts';
 
 /**
@@ -16,7 +17,14 @@ import { overlayOptionsYaml } from './overlay/options-yaml.ts';
 export const BUILDER_REVISION = 2;
 
 /** Everything that decides the bytes of an asset, explicitly and by digest: no defaults, no names to resolve. */
-export type Recipe = KernelRecipe | CommandLineRecipe | InitramfsRecipe | UkiRecipe | IsoRecipe | ImageRecipe;
+export type Recipe =
+  | KernelRecipe
+  | CommandLineRecipe
+  | InitramfsRecipe
+  | UkiRecipe
+  | IsoRecipe
+  | ImageRecipe
+  | InstallerRecipe;
 
 interface Release {
   readonly version: TalosVersion;
@@ -137,10 +145,10 @@ function describe(recipe: Recipe): unknown {
   const described = { ...rest, version: versionTag(version) };
   if (!('extensions' in recipe)) return described;
   const extensions = recipe.extensions.map(describeExtension);
-  if (recipe.kind !== 'image' || recipe.overlay === undefined) return { ...described, extensions };
-  const { name, digest, options, partitionOffset } = recipe.overlay;
-  const overlay = { name, digest, partitionOffset, options: overlayOptionsYaml(options) };
-  return { ...described, extensions, overlay };
+  if (!('overlay' in recipe) || recipe.overlay === undefined) return { ...described, extensions };
+  // Where it was pulled from does not change it.
+  const { repository: _, options, ...overlay } = recipe.overlay;
+  return { ...described, extensions, overlay: { ...overlay, options: overlayOptionsYaml(options) } };
 }
 
 /** Where an extension was pulled from does not change it. */
