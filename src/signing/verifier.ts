@@ -81,7 +81,8 @@ async function verifyBy(
 
 /** One error of several reasons: that of the kind which promises most from another try. */
 function joined(reasons: readonly unknown[]): FactoryError {
-  const errors = reasons.map((reason) => withoutContext(reason));
+  // Said once, where both forms fail for one and the same reason (no trusted root).
+  const errors = [...new Set(reasons)].map((reason) => withoutContext(reason));
   const main =
     errors.find(({ kind }) => kind === 'internal') ??
     errors.find(({ kind }) => kind === 'unavailable') ??

@@ -25,7 +25,7 @@ export const containerSignature = section('Verification of the signatures of the
   trustedRootFile: text(
     'ours',
     '',
-    'Sigstore `trusted_root.json` for keyless verification. Empty: that of the TUF repository, fetched when the first keyless signature is met, then once a day, and kept in `$TUF_ROOT`; `$TUF_MIRROR` and `$TUF_ROOT_JSON` (its first root) name another repository than the public one. Set `$NODE_USE_ENV_PROXY` to `1` to fetch it through the proxy.',
+    'Sigstore `trusted_root.json` for keyless verification. Empty: that of the TUF repository, fetched when the first keyless signature is met, then once a day, and kept in `$TUF_ROOT` (default: `tuf` in the data directory, or else `~/.sigstore/root`); `$TUF_MIRROR` and `$TUF_ROOT_JSON` (its first root) name another repository than the public one. Set `$NODE_USE_ENV_PROXY` to `1` to fetch it through the proxy.',
   ),
   disabled: flag('seed', 'Accept images without verifying any signature. Not recommended.'),
 });

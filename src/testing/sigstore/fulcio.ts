@@ -55,7 +55,9 @@ export class Fulcio {
   /** DER. */
   issue(request: LeafRequest): Buffer {
     const names = request.subjects.map((name) =>
-      'email' in name ? implicit(1, Buffer.from(name.email)) : implicit(6, Buffer.from(name.uri)),
+      'email' in name
+        ? implicit(1, Buffer.from(name.email, 'latin1'))
+        : implicit(6, Buffer.from(name.uri, 'latin1')),
     );
     const content: CertificateContent = {
       subject: '',
