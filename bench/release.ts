@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesBlob } from '../src/blob/bytes.ts';
 import { fileBlob } from '../src/blob/file.ts';
@@ -9,12 +9,14 @@ import { runProgram } from '../src/process/run.ts';
 import { ARCHES } from '../src/talos/arch.ts';
 import { type BuiltImage, buildImage, buildIndex, buildLayer } from '../src/testing/image-builder.ts';
 import { startRegistry, type TestRegistry } from '../src/testing/registry.ts';
+import { noise } from '../src/testing/sandbox/extensions.ts';
 import { type SandboxRelease, sandboxRelease } from '../src/testing/sandbox/release.ts';
 import { bundleSignature } from '../src/testing/sandbox/signatures.ts';
 import { file } from '../src/testing/tar-archive.ts';
 import type { BenchExtension } from './extensions.ts';
 
 export const VERSION = 'v1.13.0';
+const IMAGER = 'siderolabs/imager';
 /** An extension of the sandbox with a kernel module. */
 export const MODULE_EXTENSION = 'siderolabs/drbd';
 
@@ -30,9 +32,15 @@ export interface BenchRelease extends AsyncDisposable {
   readonly layers: readonly string[];
 }
 
+export interface BenchReleaseOptions {
+  /** Bytes that cannot be compressed, added to the initramfs for amd64: real ones are larger than the sandbox's. */
+  readonly padding?: number;
+}
+
 export async function benchRelease(
   directory: string,
   extensions: readonly BenchExtension[],
+  { padding = 0 }: BenchReleaseOptions = {},
 ): Promise<BenchRelease> {
   const sandbox = await sandboxRelease(join(import.meta.dirname, '../.cache'));
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -55,7 +63,12 @@ export async function benchRelease(
       await sign(name, image.root.descriptor);
       catalog.push(`ghcr.io/${name}:1.0.0@${image.root.descriptor.digest}\n`);
     }
-    for (const name of ['siderolabs/imager', MODULE_EXTENSION]) {
+    if (padding > 0) {
+      const image = await paddedImager(bootFiles, padding);
+      await pushImage(registry.storage(IMAGER), VERSION, image);
+      await sign(IMAGER, image.root.descriptor);
+    }
+    for (const name of [...(padding > 0 ? [] : [IMAGER]), MODULE_EXTENSION]) {
       const { root, tag } = await copyImage(sandbox, name, registry.storage(name));
       await sign(name, root);
       if (name === MODULE_EXTENSION) catalog.push(`ghcr.io/${name}:${tag}@${root.digest}\n`);
@@ -133,7 +146,7 @@ async function pushSignature(target: Repository, subject: Descriptor, key: KeyOb
 }
 
 async function imagerLayerPaths(release: SandboxRelease): Promise<readonly string[]> {
-  const { root } = sandboxImage(release, 'siderolabs/imager');
+  const { root } = sandboxImage(release, IMAGER);
   const manifest = JSON.parse(await readFile(objectPath(release, root.digest), 'utf8')) as Manifest;
   return (manifest.layers ?? []).map(({ digest }) => objectPath(release, digest));
 }
@@ -145,4 +158,19 @@ async function unpackBootFiles(layers: readonly string[], directory: string): Pr
     await runProgram({ program: 'tar', args: ['-xzf', layer, '-C', target] });
   }
   return join(target, 'usr/install/amd64');
+}
+
+/** An imager image of boot files for amd64 whose initramfs, that on the disk too, has become larger. */
+async function paddedImager(bootFiles: string, padding: number): Promise<BuiltImage> {
+  const path = join(bootFiles, 'initramfs.xz');
+  // A frame that decompressors skip (RFC 8878 §3.1.2): what follows the archives is none of the kernel's business here.
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(0x184d2a50);
+  header.writeUInt32LE(padding, 4);
+  await appendFile(path, Buffer.concat([header, noise(1, padding)]));
+  const names = await readdir(bootFiles);
+  const entries = names.map(async (name) =>
+    file(`usr/install/amd64/${name}`, await readFile(join(bootFiles, name))),
+  );
+  return buildImage('amd64', [buildLayer(await Promise.all(entries), 1)]);
 }

@@ -96,7 +96,8 @@ export async function isoByTools(
   return await script(scratch, kind === 'grub' ? GRUB_ISO : HYBRID_ISO, [bootFiles, initramfs, output]);
 }
 
-async function script(scratch: string, text: string, args: readonly string[]): Promise<number> {
+/** Runs a script in a scratch directory with small files that all need, which is gone then. Gives the seconds it took. */
+export async function script(scratch: string, text: string, args: readonly string[]): Promise<number> {
   await mkdir(join(scratch, 'virtual'), { recursive: true });
   await writeFile(join(scratch, 'virtual/schematic'), 'what the schematic says\n');
   await writeFile(join(scratch, 'cmdline'), 'console=tty0');
