@@ -12,7 +12,9 @@ const NOT_YET: readonly string[] = [
   'cache.s3',
   'secureBoot',
   'authentication',
-  'enterprise',
+  'enterprise.spdx',
+  'enterprise.vex',
+  'enterprise.scanner',
   'registry.debug',
   'audit',
 ];
