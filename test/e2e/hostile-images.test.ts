@@ -189,7 +189,7 @@ describe('extensions', () => {
       if (status !== 200) assert.match(answer.text, new RegExp(`extension evil/${name}`), 'it is named');
       await assert.rejects(stat('/tmp/e2e-escaped'), { code: 'ENOENT' });
       assert.equal(answer.body.indexOf('root:x:0:0'), -1);
-      assert.deepEqual((await readdir(factory.dataDir)).sort(), ['oci', 'store']);
+      assert.deepEqual((await readdir(factory.dataDir)).sort(), ['facts', 'oci', 'signing-key.pem', 'store']);
       await nothingLeft(factory);
     });
   }
