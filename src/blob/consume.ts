@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { Blob } from './blob.ts';
+import { readRecycled } from './recycle.ts';
 
 /** All bytes of a small blob. Throws `RangeError` when it is larger than `limit` bytes (1 MiB unless told). */
 export async function readAll(blob: Blob, limit = 1 << 20, signal?: AbortSignal): Promise<Uint8Array> {
@@ -27,7 +28,7 @@ export async function readRange(
 /** Lower-case hex SHA-256 of the whole blob. */
 export async function sha256(blob: Blob, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of blob.read(0, blob.size, signal)) hash.update(chunk);
+  for await (const chunk of readRecycled(blob, 0, blob.size, signal)) hash.update(chunk);
   return hash.digest('hex');
 }
 

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Blob } from '../blob/blob.ts';
+import { readRecycled } from '../blob/recycle.ts';
 
 /** Checksums of bytes that keep their name, so that the next image with them need not read them. */
 export interface ChecksumMemory {
@@ -31,7 +32,7 @@ export async function rememberedChecksum(
 export async function blobCrc32(blob: Blob, memory: ChecksumMemory, signal?: AbortSignal): Promise<number> {
   return await rememberedChecksum('crc32', blob, memory, async () => {
     let crc = 0;
-    for await (const chunk of blob.read(0, blob.size, signal)) crc = crc32(chunk, crc);
+    for await (const chunk of readRecycled(blob, 0, blob.size, signal)) crc = crc32(chunk, crc);
     return crc;
   });
 }

@@ -1,6 +1,7 @@
 import type { Blob } from '../blob/blob.ts';
 import { zeroBlob } from '../blob/bytes.ts';
 import { concatBlobs, sliceBlob } from '../blob/compose.ts';
+import { readRecycled } from '../blob/recycle.ts';
 import { adler32 } from './adler32.ts';
 import { interleavedBlob } from './interleaved-blob.ts';
 import type { NatureOf } from './segments.ts';
@@ -71,7 +72,7 @@ export function storedGrains(disk: Blob, group: GrainGroup): Blob {
 async function grainChecksums(grains: Blob, signal: AbortSignal | undefined): Promise<Uint32Array> {
   const checksums = new Uint32Array(grains.size / GRAIN_SIZE).fill(1);
   let at = 0;
-  for await (const chunk of grains.read(0, grains.size, signal)) {
+  for await (const chunk of readRecycled(grains, 0, grains.size, signal)) {
     for (let left = chunk; left.length > 0; ) {
       const grain = Math.floor(at / GRAIN_SIZE);
       const part = left.subarray(0, GRAIN_SIZE - (at % GRAIN_SIZE));
