@@ -278,14 +278,20 @@ class Flattening {
     const start = this.position;
     let at = start;
     let isPacked = false;
-    for await (const chunk of member.content) {
-      if (at === start) isPacked = isPackedContent(chunk);
-      hash.update(chunk);
-      for (let written = 0; written < chunk.length; ) {
-        written += (await this.#file.write(chunk, written, chunk.length - written, at + written))
-          .bytesWritten;
+    // One chunk is written while the next one is on its way.
+    let writing: Promise<void> = Promise.resolve();
+    try {
+      for await (const chunk of member.content) {
+        if (at === start) isPacked = isPackedContent(chunk);
+        await writing;
+        writing = this.#write(chunk, at);
+        // Thrown when it is waited for.
+        writing.catch(() => {});
+        hash.update(chunk);
+        at += chunk.length;
       }
-      at += chunk.length;
+    } finally {
+      await writing;
     }
     const sha256 = hash.digest('hex');
     const known = this.#known.get(sha256);
@@ -295,6 +301,18 @@ class Flattening {
     this.#known.set(sha256, content);
     this.position = at;
     return content;
+  }
+
+  async #write(chunk: Uint8Array, position: number): Promise<void> {
+    for (let written = 0; written < chunk.length; ) {
+      const { bytesWritten } = await this.#file.write(
+        chunk,
+        written,
+        chunk.length - written,
+        position + written,
+      );
+      written += bytesWritten;
+    }
   }
 }
 

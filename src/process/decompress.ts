@@ -14,6 +14,12 @@ export interface DecompressOptions {
 
 /** Bytes of one decoded chunk: with the 16 KiB of node:zlib most of the time goes into handing them over. */
 const DECODED_CHUNK = 128 << 10;
+/** The decoder's thread works ahead by some chunks while the ones before are looked at. */
+const DECODER = {
+  chunkSize: DECODED_CHUNK,
+  readableHighWaterMark: 4 * DECODED_CHUNK,
+  writableHighWaterMark: 2 * DECODED_CHUNK,
+};
 /** Errors that mean a damaged stream here. */
 const DAMAGE_CODES: ReadonlySet<string> = new Set(['PROGRAM_FAILED', 'ZSTD_INVALID']);
 
@@ -78,7 +84,7 @@ function decode(
     case 'none':
       return source;
     case 'gzip':
-      return through(createGunzip({ chunkSize: DECODED_CHUNK }), source, signal);
+      return through(createGunzip(DECODER), source, signal);
     case 'zstd':
       return throughZstd(source, signal);
     case 'xz':
@@ -103,8 +109,7 @@ async function* throughZstd(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
-  for await (const frame of zstdFrames(source))
-    yield* through(createZstdDecompress({ chunkSize: DECODED_CHUNK }), frame, signal);
+  for await (const frame of zstdFrames(source)) yield* through(createZstdDecompress(DECODER), frame, signal);
 }
 
 async function* throughXz(
