@@ -14,12 +14,6 @@ export interface DecompressOptions {
 
 /** Bytes of one decoded chunk: with the 16 KiB of node:zlib most of the time goes into handing them over. */
 const DECODED_CHUNK = 128 << 10;
-/** The decoder's thread works ahead by some chunks while the ones before are looked at. */
-const DECODER = {
-  chunkSize: DECODED_CHUNK,
-  readableHighWaterMark: 4 * DECODED_CHUNK,
-  writableHighWaterMark: 2 * DECODED_CHUNK,
-};
 /** Errors that mean a damaged stream here. */
 const DAMAGE_CODES: ReadonlySet<string> = new Set(['PROGRAM_FAILED', 'ZSTD_INVALID']);
 
@@ -84,7 +78,7 @@ function decode(
     case 'none':
       return source;
     case 'gzip':
-      return through(createGunzip(DECODER), source, signal);
+      return through(createGunzip({ chunkSize: DECODED_CHUNK }), source, signal);
     case 'zstd':
       return throughZstd(source, signal);
     case 'xz':
@@ -109,7 +103,8 @@ async function* throughZstd(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
-  for await (const frame of zstdFrames(source)) yield* through(createZstdDecompress(DECODER), frame, signal);
+  for await (const frame of zstdFrames(source))
+    yield* through(createZstdDecompress({ chunkSize: DECODED_CHUNK }), frame, signal);
 }
 
 async function* throughXz(
