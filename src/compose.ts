@@ -54,8 +54,11 @@ const WORKERS_AT_START = 2;
 const WORKER_HEAP = 512;
 /** MiB of it for new objects: most of what a task makes is outside of the heap. */
 const WORKER_YOUNG_HEAP = 3;
-/** Finished assets that are remembered, and for how long (ms): they pin their pieces in the local store. */
-const ASSETS_KEPT = 256;
+/**
+ * Finished assets that are remembered, and for how long (ms): they pin their pieces in the local store, and a disk image
+ * has some MiB of its own in memory. To make one again from its pieces is cheap.
+ */
+const ASSETS_KEPT = 32;
 const ASSETS_KEPT_MS = 15 * 60_000;
 /** Milliseconds between tries to list the versions, as long as none has succeeded. */
 const FIRST_LISTING_INTERVAL = 5_000;
