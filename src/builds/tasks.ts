@@ -42,24 +42,30 @@ interface WireError {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
+  /** Of an error of the system: `ENOSPC`. */
+  readonly code: string | undefined;
   readonly factory: Pick<FactoryError, 'kind' | 'code' | 'retryAfter'> | undefined;
 }
 
 export function toWire(error: unknown): WireError {
   if (!(error instanceof Error)) {
-    return { name: 'Error', message: String(error), stack: undefined, factory: undefined };
+    return { name: 'Error', message: String(error), stack: undefined, code: undefined, factory: undefined };
   }
   const factory =
     error instanceof FactoryError
       ? { kind: error.kind, code: error.code, retryAfter: error.retryAfter }
       : undefined;
-  return { name: error.name, message: error.message, stack: error.stack, factory };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return { name: error.name, message: error.message, stack: error.stack, code, factory };
 }
 
 export function fromWire(wire: WireError): Error {
   const error =
     wire.factory === undefined ? new Error(wire.message) : factoryError(wire.message, wire.factory);
-  if (wire.factory === undefined) Object.defineProperty(error, 'name', { value: wire.name });
+  if (wire.factory === undefined) {
+    Object.defineProperty(error, 'name', { value: wire.name });
+    if (wire.code !== undefined) Object.assign(error, { code: wire.code });
+  }
   if (wire.stack !== undefined) error.stack = wire.stack;
   return error;
 }

@@ -1,5 +1,6 @@
 /** Tasks of the tests of the worker pool. */
 import { writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { threadId } from 'node:worker_threads';
 import { FactoryError } from '../errors.ts';
 import { runProgram } from '../process/run.ts';
@@ -18,6 +19,7 @@ export const tasks = {
   throwType: async () => () => {
     throw new TypeError('wrong type');
   },
+  openNothing: async () => () => open('/nonexistent/file'),
   throwText: async () => () => {
     throw 'just a text';
   },

@@ -67,6 +67,7 @@ test('a task sees nothing of the process', async (t) => {
 test('errors keep what they are, and the thread lives on', async (t) => {
   const workers = pool(t);
   const first = (await workers.runTask('double', { n: 1 })).thread;
+  await assert.rejects(workers.runTask('openNothing', undefined), { name: 'Error', code: 'ENOENT' });
   await assert.rejects(workers.runTask('refuse', { retryAfter: 7 }), {
     name: 'FactoryError',
     kind: 'unavailable',
