@@ -66,7 +66,7 @@ export class Imager {
     return asset(blob, stack.move());
   }
 
-  /** Fetches the boot files, and makes the pieces of extensions meanwhile; `stack` holds both. */
+  /** Fetches extensions and boot files, and makes the pieces of the former meanwhile; `stack` holds both. */
   async #obtain(
     recipe: KernelRecipe | ComposedRecipe,
     stack: DisposableStack,
@@ -84,9 +84,15 @@ export class Imager {
         throw error;
       }
     };
+    // Extensions come first, so that their pieces are made while the boot files are on their way.
+    const { promise: fetched, resolve: onFetched } = Promise.withResolvers<void>();
+    const prepared =
+      'extensions' in recipe ? [held(this.#initramfs.prepare(recipe, slot, both, onFetched))] : [];
+    if (prepared.length === 0) onFetched();
+    failure.signal.addEventListener('abort', () => onFetched(), { once: true });
     const [boot] = await Promise.allSettled([
-      held(this.#sources.bootFiles(recipe.version, recipe.arch, both)),
-      ...('extensions' in recipe ? [held(this.#initramfs.prepare(recipe, slot, both))] : []),
+      held(fetched.then(() => this.#sources.bootFiles(recipe.version, recipe.arch, both))),
+      ...prepared,
     ]);
     failure.signal.throwIfAborted();
     if (boot.status === 'rejected') throw boot.reason;

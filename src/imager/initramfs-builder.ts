@@ -31,14 +31,26 @@ export class InitramfsBuilder {
     this.#modulesDep = modulesDep;
   }
 
-  /** Sees to it that there are the pieces of the extensions, and holds them until disposed. */
-  async prepare(recipe: ComposedRecipe, slot: Slot, signal?: AbortSignal): Promise<Disposable> {
+  /**
+   * Sees to it that there are the pieces of the extensions, and holds them until disposed. `onFetched` is called when
+   * all of their images have come or failed to: from then on only the processor is needed.
+   */
+  async prepare(
+    recipe: ComposedRecipe,
+    slot: Slot,
+    signal?: AbortSignal,
+    onFetched: () => void = () => {},
+  ): Promise<Disposable> {
     const form = formFor(recipe, gatesOf(recipe.version));
+    const official = recipe.extensions.filter((source) => source.type === 'official');
+    let missing = official.length;
+    if (missing === 0) onFetched();
+    const one = (): void => {
+      if (--missing === 0) onFetched();
+    };
     using stack = new DisposableStack();
     await allOf(
-      recipe.extensions
-        .filter((source) => source.type === 'official')
-        .map(async (source) => stack.use(await this.#piece(source, form, slot, signal))),
+      official.map(async (source) => stack.use(await this.#piece(source, form, slot, signal, one))),
     );
     return stack.move();
   }
@@ -96,10 +108,14 @@ export class InitramfsBuilder {
     form: ExtensionForm,
     slot: Slot,
     signal: AbortSignal | undefined,
+    onFetched: () => void = () => {},
   ): Promise<ExtensionPiece> {
     const known = await this.#pieces.lookup(extension.digest, form);
-    if (known !== undefined) return known;
-    using tree = await this.#pieces.fetch(extension, form, signal);
+    if (known !== undefined) {
+      onFetched();
+      return known;
+    }
+    using tree = await this.#pieces.fetch(extension, form, signal).finally(onFetched);
     try {
       return await slot(() => this.#pieces.make(extension, tree, form, signal));
     } catch (error) {
