@@ -23,7 +23,7 @@ export async function verifyBundled(
   signal?: AbortSignal,
 ): Promise<void> {
   const referrers = await repository.referrers(digest, undefined, signal);
-  let refused: FactoryError | undefined;
+  const refused: FactoryError[] = [];
   for (const referrer of likelyFirst(referrers).slice(0, REFERRERS_LIMIT)) {
     try {
       const bundle = await fetchBundle(repository, referrer, signal);
@@ -31,10 +31,21 @@ export async function verifyBundled(
       await authority.verifyBundle(bundle, digest);
       return;
     } catch (error) {
-      refused = refusal(error);
+      refused.push(refusal(error));
     }
   }
-  throw refused ?? missingSignature('no valid bundles exist in registry');
+  throw together(refused) ?? missingSignature('no valid bundles exist in registry');
+}
+
+/** Reasons that one message names at the most. */
+const REASONS = 8;
+
+/** Every bundle's reason, each once: which of them is the wanted one is not for us to guess. */
+function together(refused: readonly FactoryError[]): FactoryError | undefined {
+  const last = refused.at(-1);
+  const reasons = [...new Set(refused.map(({ message }) => message))];
+  if (last === undefined || reasons.length === 1) return last;
+  return new FactoryError(last.kind, last.code, reasons.slice(0, REASONS).join('; '), { cause: last });
 }
 
 /** Those that say that they are bundles, then the rest: `artifactType` need not be there. */
