@@ -135,15 +135,7 @@ export function findExtension(
   const found =
     records.find((record) => record.name === name) ?? records.find((record) => record.name === alias);
   if (found !== undefined) return found;
-  const close = didYouMean(
-    name,
-    records.map((record) => record.name),
-  );
-  throw new FactoryError(
-    'invalid',
-    'EXTENSION_NOT_AVAILABLE',
-    `official extension ${JSON.stringify(name)} is not available for Talos version ${versionTag(version)}${close}`,
-  );
+  throw notAvailable('extension', 'EXTENSION_NOT_AVAILABLE', records, name, version);
 }
 
 /** The overlay of that name. Throws `invalid` `OVERLAY_NOT_AVAILABLE` with names that may have been meant. */
@@ -154,14 +146,24 @@ export function findOverlay(
 ): OverlayRecord {
   const found = records.find((record) => record.name === name);
   if (found !== undefined) return found;
+  throw notAvailable('overlay', 'OVERLAY_NOT_AVAILABLE', records, name, version);
+}
+
+function notAvailable(
+  kind: 'extension' | 'overlay',
+  code: string,
+  records: readonly { readonly name: string }[],
+  name: string,
+  version: TalosVersion,
+): FactoryError {
   const close = didYouMean(
     name,
     records.map((record) => record.name),
   );
-  throw new FactoryError(
+  return new FactoryError(
     'invalid',
-    'OVERLAY_NOT_AVAILABLE',
-    `official overlay ${JSON.stringify(name)} is not available for Talos version ${versionTag(version)}${close}`,
+    code,
+    `official ${kind} ${JSON.stringify(name)} is not available for Talos version ${versionTag(version)}${close}`,
   );
 }
 

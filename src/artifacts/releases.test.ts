@@ -12,6 +12,7 @@ import { generateSigningKeyPem, signingKey } from '../signing/signing-key.ts';
 import { imageVerifier } from '../signing/verifier.ts';
 import { parseTalosVersion, versionTag } from '../talos/version.ts';
 import { type BuiltImage, buildImage, buildIndex, buildLayer } from '../testing/image-builder.ts';
+import { RELEASE_COMPONENTS } from '../testing/release-components.ts';
 import {
   bootContent,
   efiContent,
@@ -300,14 +301,7 @@ test('a mirror is asked below its namespace, and references do not show it', asy
     registry: registry.host,
     namespace: 'siderolabs/mirror/',
     insecure: true,
-    components: {
-      installerBase: 'siderolabs/installer-base',
-      installer: 'siderolabs/installer',
-      imager: 'siderolabs/imager',
-      extensionManifest: 'siderolabs/extensions',
-      overlayManifest: 'siderolabs/overlays',
-      talosctl: 'siderolabs/talosctl-all',
-    },
+    components: RELEASE_COMPONENTS,
   };
   const extension = await upstream.publish('mirror/siderolabs/a', '1', imageOf({ 'manifest.yaml': 'a' }));
   const lines = `ghcr.io/siderolabs/a:1@${extension}`;

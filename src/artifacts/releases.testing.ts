@@ -16,6 +16,7 @@ import { type OpenLocalStore, openLocalStore } from '../store/local-store.ts';
 import { parseTalosVersion } from '../talos/version.ts';
 import { type BuiltImage, buildImage, buildLayer } from '../testing/image-builder.ts';
 import { startRegistry, type TestRegistry } from '../testing/registry.ts';
+import { RELEASE_COMPONENTS } from '../testing/release-components.ts';
 import { type ArchiveEntry, file } from '../testing/tar-archive.ts';
 import { Releases, type ReleasesOptions } from './releases.ts';
 
@@ -84,14 +85,7 @@ export async function startUpstream(t: TestContext): Promise<Upstream> {
           registry: registry.host,
           namespace: '',
           insecure: true,
-          components: {
-            installerBase: 'siderolabs/installer-base',
-            installer: 'siderolabs/installer',
-            imager: 'siderolabs/imager',
-            extensionManifest: 'siderolabs/extensions',
-            overlayManifest: 'siderolabs/overlays',
-            talosctl: 'siderolabs/talosctl-all',
-          },
+          components: RELEASE_COMPONENTS,
         },
         versions: { minimum: parseTalosVersion('1.2.0'), broken: [] },
         recheckInterval: 900_000,

@@ -32,6 +32,7 @@ import { kernelCommandLine } from '../talos/cmdline.ts';
 import { gatesOf } from '../talos/gates.ts';
 import { parseTalosVersion, versionTag } from '../talos/version.ts';
 import { boot } from '../testing/boot.ts';
+import { RELEASE_COMPONENTS } from '../testing/release-components.ts';
 import { startSandboxRegistry } from '../testing/sandbox-registry.ts';
 import { registryFrontend } from './frontend.ts';
 import { installerBuilds } from './installer-builds.ts';
@@ -67,14 +68,7 @@ before(async () => {
     registry: sandbox.registry.host,
     namespace: '',
     insecure: true,
-    components: {
-      installerBase: 'siderolabs/installer-base',
-      installer: 'siderolabs/installer',
-      imager: 'siderolabs/imager',
-      extensionManifest: 'siderolabs/extensions',
-      overlayManifest: 'siderolabs/overlays',
-      talosctl: 'siderolabs/talosctl-all',
-    },
+    components: RELEASE_COMPONENTS,
   };
   const releases = new Releases({
     core,
